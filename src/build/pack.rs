@@ -1,0 +1,321 @@
+//! Walk, read, group, write: a site becomes a webroot in one pass over its bytes.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use rayon::prelude::*;
+
+use super::config::{Config, ConfigError};
+use super::extensions::Naming;
+use super::group::{self, Representations};
+use super::replace::Replacement;
+use super::walk::{self, Fingerprint, SourceFile};
+use crate::webroot::writer::{WriteError, Writer};
+
+/// How to pack.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Whether names without extensions are negotiated (MultiViews).
+    pub negotiate: bool,
+    /// The site's configuration.
+    pub config: Config,
+}
+
+/// Something in a site that its author should know of, and that did not stop the packing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The file.
+    pub path: PathBuf,
+    /// What about it, as the end of a sentence that begins with its name.
+    pub what: String,
+}
+
+impl Warning {
+    pub(super) fn new(path: impl Into<PathBuf>, what: impl Into<String>) -> Warning {
+        Warning { path: path.into(), what: what.into() }
+    }
+}
+
+/// Who wants to hear how the packing goes.
+pub trait Report {
+    /// The tree was listed: so many files with so many bytes are going to be read.
+    fn begin(&self, _files: u64, _bytes: u64) {}
+    /// So many more bytes were read and written.
+    fn advance(&self, _bytes: u64) {}
+    /// A warning.
+    fn warn(&self, _warning: &Warning) {}
+}
+
+/// What came of a packing.
+#[derive(Clone, Copy, Debug)]
+pub struct Summary {
+    /// Files of the site.
+    pub files: u64,
+    /// Bytes of those files.
+    pub bytes: u64,
+    /// Keys in the index.
+    pub resources: u64,
+    /// Of those, the negotiated ones.
+    pub negotiated: u64,
+    /// Variants of the negotiated ones.
+    pub variants: u64,
+    /// Bytes that were not written because their content was there already.
+    pub duplicates_saved: u64,
+    /// Length of the webroot in bytes.
+    pub webroot_length: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Why a site could not be packed.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // the messages say it
+pub enum BuildError {
+    #[error("{}: {source}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("{}: it is not a directory", path.display())]
+    NotADirectory { path: PathBuf },
+    #[error("{}: it changed while it was read; run mkroot again when nothing writes to the site", path.display())]
+    Changed { path: PathBuf },
+    #[error("{}: it vanished while the site was read; run mkroot again when nothing writes to the site", path.display())]
+    Vanished { path: PathBuf },
+    #[error("{}: {source}", path.display())]
+    Unwritable { path: PathBuf, source: WriteError },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// As [`BuildError::Unwritable`], before it is known what was written to.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// Files of this length in bytes and more are read piece by piece; shorter ones are held as a whole.
+const STREAMED: u64 = 16 << 20;
+/// How much of a long file is read at once, in bytes.
+const PIECE: usize = 1 << 20;
+/// How much is read ahead of the writer: bytes, and files.
+const BATCH: (u64, usize) = (32 << 20, 1024);
+/// How much of a file's beginning tells its type, in bytes.
+const SNIFFED: usize = 4096;
+
+/// Packs `site` into the file at `out`, which is replaced at once or, on an error, not at all. `out` may lie
+/// within the site; it does not become part of itself.
+///
+/// # Errors
+///
+/// If the site cannot be read or changes meanwhile, or `out` cannot be written.
+pub fn pack_to(site: &Path, out: &Path, options: &Options, report: &dyn Report) -> Result<Summary, BuildError> {
+    let unwritable = |source: WriteError| BuildError::Unwritable { path: out.to_path_buf(), source };
+    let replacement = Replacement::begin(out).map_err(|error| unwritable(error.into()))?;
+    let summary = write(site, replacement.file(), Some(replacement.target()), options, report);
+    let summary = summary.map_err(|error| match error {
+        BuildError::Write(source) => unwritable(source),
+        other => other,
+    })?;
+    replacement.commit().map_err(|error| unwritable(error.into()))?;
+    Ok(summary)
+}
+
+/// Packs `site` into `out`, an empty file, perhaps one without a name.
+///
+/// # Errors
+///
+/// As [`pack_to`]; `out` is of no use then.
+pub fn pack(site: &Path, out: &File, options: &Options, report: &dyn Report) -> Result<Summary, BuildError> {
+    write(site, out, None, options, report)
+}
+
+fn write(
+    site: &Path,
+    out: &File,
+    exclude: Option<&Path>,
+    options: &Options,
+    report: &dyn Report,
+) -> Result<Summary, BuildError> {
+    let started = Instant::now();
+    let tree = walk::walk(site, exclude, &mut |warning| report.warn(&warning))?;
+    let bytes = tree.files.iter().map(|file| file.length).sum();
+    report.begin(tree.files.len() as u64, bytes);
+    for file in &tree.files {
+        let name = std::str::from_utf8(file.name()).unwrap_or_default();
+        if options.negotiate && options.config.type_maps.is_match(name) {
+            report.warn(&Warning::new(&file.path, "is a type map, which this version does not read; served as it is"));
+        }
+    }
+
+    let mut writer = Writer::new(BufWriter::with_capacity(PIECE, out))?;
+    let files = add_contents(&tree.files, &mut writer, options, report)?;
+    let (resources, counts) = group::group(&tree, &files, options.negotiate, &options.config, &mut writer)?;
+    let duplicates_saved = writer.duplicates_saved();
+    let (_, mut written) = writer.finish(&resources)?;
+    // A long duplicate that was taken back may have reached further than the end.
+    let webroot_length = written.stream_position().map_err(WriteError::Io)?;
+    out.set_len(webroot_length).map_err(WriteError::Io)?;
+    Ok(Summary {
+        files: tree.files.len() as u64,
+        bytes,
+        resources: counts.resources,
+        negotiated: counts.negotiated,
+        variants: counts.variants,
+        duplicates_saved,
+        webroot_length,
+        elapsed: started.elapsed(),
+    })
+}
+
+/// Reads every file once and writes its content, batch by batch: while one batch is written the next is read
+/// and hashed on all cores. The order of contents is that of the files, so it does not depend on timing.
+fn add_contents(
+    files: &[SourceFile],
+    writer: &mut Writer<BufWriter<&File>>,
+    options: &Options,
+    report: &dyn Report,
+) -> Result<Vec<Representations>, BuildError> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let naming = Naming::new(&options.config);
+    let read_batch =
+        |batch: &[SourceFile]| -> Vec<Result<Content, BuildError>> { batch.par_iter().map(read).collect() };
+
+    let mut known = Vec::with_capacity(files.len());
+    let mut batches = batches(files);
+    let mut current = batches.next();
+    let mut contents = current.map(read_batch);
+    while let (Some(batch), Some(read)) = (current, contents.take()) {
+        let following = batches.next();
+        let write_batch = || -> Result<(), BuildError> {
+            for (file, content) in batch.iter().zip(read) {
+                let future = file.modified > now;
+                if future {
+                    report.warn(&Warning::new(&file.path, "was changed in the future; sent without Last-Modified"));
+                }
+                let modified = Some(file.modified).filter(|_| !future);
+                known.push(add_content(file, content?, modified, &naming, options, writer, report)?);
+            }
+            Ok(())
+        };
+        // The writer stays on this thread (`report` need not be shared); the other threads read ahead.
+        let mut written = Ok(());
+        rayon::in_place_scope(|scope| {
+            let contents = &mut contents;
+            scope.spawn(move |_| *contents = following.map(read_batch));
+            written = write_batch();
+        });
+        written?;
+        current = following;
+    }
+    Ok(known)
+}
+
+/// Runs of files that are read together: about as many bytes, or files, as [`BATCH`] says.
+fn batches(files: &[SourceFile]) -> impl Iterator<Item = &[SourceFile]> {
+    let mut rest = files;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let held = |file: &SourceFile| if file.length < STREAMED { file.length } else { 0 };
+        let fits = |file: &&SourceFile| {
+            bytes += held(file);
+            bytes <= BATCH.0
+        };
+        let count = rest.iter().take(BATCH.1).take_while(fits).count().max(1).min(rest.len());
+        let (batch, tail) = rest.split_at(count);
+        rest = tail;
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+/// What a file holds.
+enum Content {
+    /// Read and hashed.
+    Held(Vec<u8>, [u8; 32]),
+    /// Open, and too long to be held.
+    Streamed(File),
+}
+
+fn read(source: &SourceFile) -> Result<Content, BuildError> {
+    let mut file = File::open(&source.path).map_err(|error| failure(source, error))?;
+    if source.length >= STREAMED {
+        return Ok(Content::Streamed(file));
+    }
+    // One byte more than there should be shows whether the file has grown.
+    let mut content = Vec::with_capacity(source.length as usize + 1);
+    (&mut file).take(source.length + 1).read_to_end(&mut content).map_err(|error| failure(source, error))?;
+    unchanged(source, &file, content.len() as u64)?;
+    let digest = *blake3::hash(&content).as_bytes();
+    Ok(Content::Held(content, digest))
+}
+
+fn failure(source: &SourceFile, error: io::Error) -> BuildError {
+    match error.kind() {
+        io::ErrorKind::NotFound => BuildError::Vanished { path: source.path.clone() },
+        _ => BuildError::Unreadable { path: source.path.clone(), source: error },
+    }
+}
+
+/// Whether the file is still the one that was listed, after `length` bytes of it were read.
+fn unchanged(source: &SourceFile, file: &File, length: u64) -> Result<(), BuildError> {
+    let metadata = file.metadata().map_err(|error| failure(source, error))?;
+    if length != source.length || Fingerprint::from(&metadata) != source.fingerprint {
+        return Err(BuildError::Changed { path: source.path.clone() });
+    }
+    Ok(())
+}
+
+fn add_content(
+    source: &SourceFile,
+    content: Content,
+    modified: Option<u64>,
+    naming: &Naming<'_>,
+    options: &Options,
+    writer: &mut Writer<BufWriter<&File>>,
+    report: &dyn Report,
+) -> Result<Representations, BuildError> {
+    let mut beginning = Vec::new();
+    let (body, digest) = match content {
+        Content::Held(content, digest) => {
+            let body = writer.add_body(&content, digest)?;
+            report.advance(source.length);
+            beginning = content;
+            (body, digest)
+        }
+        Content::Streamed(mut file) => {
+            let mut total = 0;
+            let streamed = writer.add_streamed_body(source.length, |piece| -> Result<(), BuildError> {
+                piece.clear();
+                (&mut file).take(PIECE as u64).read_to_end(piece).map_err(|error| failure(source, error))?;
+                total += piece.len() as u64;
+                if total > source.length {
+                    return Err(BuildError::Changed { path: source.path.clone() });
+                }
+                if beginning.is_empty() {
+                    beginning.extend(&piece[..piece.len().min(SNIFFED)]);
+                }
+                report.advance(piece.len() as u64);
+                Ok(())
+            })?;
+            unchanged(source, &file, total)?;
+            streamed
+        }
+    };
+    let mut metadata = naming.describe(source.name());
+    let sniffed = metadata.content_type.is_none() && options.config.builtin_extensions;
+    if sniffed {
+        // The type found is that of the bytes as they are, so no coding is left to be undone.
+        metadata.codings = None;
+        let found = sniff(&beginning[..beginning.len().min(SNIFFED)]);
+        metadata.content_type = Some(naming.content_type(found, metadata.charset.as_deref()));
+    }
+    Ok(Representations { metadata, sniffed, body, digest, length: source.length, modified })
+}
+
+/// The type of a content by its first bytes: by the system's shared-mime-info database where there is one; without,
+/// text can still be told from binary.
+fn sniff(beginning: &[u8]) -> &'static str {
+    if beginning.is_empty() {
+        return "application/octet-stream";
+    }
+    let found = tree_magic_mini::from_u8(beginning);
+    // The database has names for things that are no media types, `inode/…` for instance.
+    let known = ["text/", "image/", "audio/", "video/", "font/", "application/", "model/", "message/"];
+    if known.iter().any(|main| found.starts_with(main)) { found } else { "application/octet-stream" }
+}

@@ -1,0 +1,129 @@
+//! Heads of responses: the only place that writes them.
+//!
+//! `mkroot` renders the fields of every representation once, as a [`Block`]; the server puts a status
+//! line, `Date` and `Connection` in front of it and sends the whole.
+
+use super::{Status, date};
+
+/// The fields of a representation, ready to send, and where in them the server must find something.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Block {
+    /// Field lines, each ended by CRLF.
+    pub bytes: Vec<u8>,
+    /// How many of the bytes go into a 304 as well (RFC 9110, section 15.4.5).
+    pub not_modified_length: u32,
+    /// Where in the bytes the entity tag stands, quotes included.
+    pub etag: std::ops::Range<u32>,
+}
+
+/// What a representation's fields say. An empty value means that the field is not sent; there always is
+/// an entity tag.
+#[derive(Clone, Debug, Default)]
+pub struct Representation<'a> {
+    /// Entity tag, quotes included.
+    pub etag: &'a [u8],
+    /// A reference to the selected variant, relative to the resource.
+    pub content_location: &'a [u8],
+    /// Names of the request fields that selection depends on.
+    pub vary: &'a [u8],
+    /// When the content was last changed, in seconds since 1970.
+    pub last_modified: Option<u64>,
+    /// Media type with parameters.
+    pub content_type: &'a [u8],
+    /// Length of the content in bytes.
+    pub content_length: u64,
+    /// Language tags joined by commas.
+    pub content_language: &'a [u8],
+    /// Content codings joined by commas.
+    pub content_encoding: &'a [u8],
+}
+
+impl Representation<'_> {
+    /// Renders the fields; those of a 304 come first.
+    pub fn render(&self) -> Block {
+        let mut bytes = Vec::with_capacity(320);
+        push_field(&mut bytes, "ETag", self.etag);
+        push_field(&mut bytes, "Content-Location", self.content_location);
+        push_field(&mut bytes, "Vary", self.vary);
+        let not_modified_length = bytes.len() as u32;
+        if let Some(seconds) = self.last_modified {
+            push_field(&mut bytes, "Last-Modified", &date::imf_fixdate(seconds));
+        }
+        push_field(&mut bytes, "Content-Type", self.content_type);
+        push_field(&mut bytes, "Content-Length", self.content_length.to_string().as_bytes());
+        push_field(&mut bytes, "Content-Language", self.content_language);
+        push_field(&mut bytes, "Content-Encoding", self.content_encoding);
+        let etag_start = b"ETag: ".len() as u32;
+        Block { bytes, not_modified_length, etag: etag_start..etag_start + self.etag.len() as u32 }
+    }
+}
+
+/// Appends a field line, unless `value` is empty. Bytes that would end the line become spaces.
+pub fn push_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    if value.is_empty() {
+        return;
+    }
+    out.extend(name.as_bytes());
+    out.extend(b": ");
+    out.extend(value.iter().map(|&byte| if matches!(byte, b'\r' | b'\n' | 0) { b' ' } else { byte }));
+    out.extend(b"\r\n");
+}
+
+/// What the Connection field of a response says (RFC 9110, section 7.6.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// Nothing: HTTP/1.1 keeps the connection.
+    Implied,
+    /// `keep-alive`, for a client that speaks HTTP/1.0.
+    KeepAlive,
+    /// `close`: this is the last response.
+    Close,
+}
+
+/// Appends a whole head: status line, Date, Server, Connection, `fields`, and the empty line.
+pub fn push_head(out: &mut Vec<u8>, status: Status, date: &[u8; date::LENGTH], connection: Connection, fields: &[u8]) {
+    out.extend_from_slice(status.line().as_bytes());
+    out.extend_from_slice(b"Server: connegd\r\nDate: ");
+    out.extend_from_slice(date);
+    out.extend_from_slice(match connection {
+        Connection::Implied => b"\r\n".as_slice(),
+        Connection::KeepAlive => b"\r\nConnection: keep-alive\r\n",
+        Connection::Close => b"\r\nConnection: close\r\n",
+    });
+    out.extend_from_slice(fields);
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_holds_what_is_known_and_a_304_its_first_part() {
+        let block = Representation {
+            etag: b"\"x\"",
+            content_location: b"chart.svg",
+            vary: b"Accept",
+            last_modified: Some(784_111_777),
+            content_type: b"image/svg+xml",
+            content_length: 12,
+            ..Representation::default()
+        }
+        .render();
+        assert_eq!(
+            String::from_utf8(block.bytes.clone()).unwrap(),
+            "ETag: \"x\"\r\nContent-Location: chart.svg\r\nVary: Accept\r\n\
+             Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: image/svg+xml\r\nContent-Length: 12\r\n"
+        );
+        let not_modified = &block.bytes[..block.not_modified_length as usize];
+        assert_eq!(not_modified, b"ETag: \"x\"\r\nContent-Location: chart.svg\r\nVary: Accept\r\n");
+        assert_eq!(&block.bytes[block.etag.start as usize..block.etag.end as usize], b"\"x\"");
+    }
+
+    #[test]
+    fn no_value_can_end_its_line() {
+        let mut out = Vec::new();
+        push_field(&mut out, "Content-Type", b"a/b\r\nSet-Cookie: x\0");
+        assert_eq!(out, b"Content-Type: a/b  Set-Cookie: x \r\n");
+    }
+}

@@ -1,0 +1,106 @@
+//! The status codes this server sends (RFC 9110, section 15).
+
+/// A status code with its reason phrase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // the names are RFC 9110's, section by section
+pub enum Status {
+    Ok,
+    MovedPermanently,
+    NotModified,
+    BadRequest,
+    NotFound,
+    MethodNotAllowed,
+    NotAcceptable,
+    UriTooLong,
+    RequestHeaderFieldsTooLarge,
+    NotImplemented,
+    HttpVersionNotSupported,
+}
+
+impl Status {
+    /// The three-digit code.
+    pub const fn code(self) -> u16 {
+        match self {
+            Status::Ok => 200,
+            Status::MovedPermanently => 301,
+            Status::NotModified => 304,
+            Status::BadRequest => 400,
+            Status::NotFound => 404,
+            Status::MethodNotAllowed => 405,
+            Status::NotAcceptable => 406,
+            Status::UriTooLong => 414,
+            Status::RequestHeaderFieldsTooLarge => 431,
+            Status::NotImplemented => 501,
+            Status::HttpVersionNotSupported => 505,
+        }
+    }
+
+    /// The reason phrase.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Status::Ok => "OK",
+            Status::MovedPermanently => "Moved Permanently",
+            Status::NotModified => "Not Modified",
+            Status::BadRequest => "Bad Request",
+            Status::NotFound => "Not Found",
+            Status::MethodNotAllowed => "Method Not Allowed",
+            Status::NotAcceptable => "Not Acceptable",
+            Status::UriTooLong => "URI Too Long",
+            Status::RequestHeaderFieldsTooLarge => "Request Header Fields Too Large",
+            Status::NotImplemented => "Not Implemented",
+            Status::HttpVersionNotSupported => "HTTP Version Not Supported",
+        }
+    }
+
+    /// The status line, with its CRLF (RFC 9112, section 4).
+    pub const fn line(self) -> &'static str {
+        match self {
+            Status::Ok => "HTTP/1.1 200 OK\r\n",
+            Status::MovedPermanently => "HTTP/1.1 301 Moved Permanently\r\n",
+            Status::NotModified => "HTTP/1.1 304 Not Modified\r\n",
+            Status::BadRequest => "HTTP/1.1 400 Bad Request\r\n",
+            Status::NotFound => "HTTP/1.1 404 Not Found\r\n",
+            Status::MethodNotAllowed => "HTTP/1.1 405 Method Not Allowed\r\n",
+            Status::NotAcceptable => "HTTP/1.1 406 Not Acceptable\r\n",
+            Status::UriTooLong => "HTTP/1.1 414 URI Too Long\r\n",
+            Status::RequestHeaderFieldsTooLarge => "HTTP/1.1 431 Request Header Fields Too Large\r\n",
+            Status::NotImplemented => "HTTP/1.1 501 Not Implemented\r\n",
+            Status::HttpVersionNotSupported => "HTTP/1.1 505 HTTP Version Not Supported\r\n",
+        }
+    }
+
+    /// Whether the answer reports that the request could not be fulfilled (4xx, 5xx).
+    pub const fn is_error(self) -> bool {
+        self.code() >= 400
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.code(), self.reason())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Status;
+
+    #[test]
+    fn the_line_says_what_code_and_reason_say() {
+        for status in [
+            Status::Ok,
+            Status::MovedPermanently,
+            Status::NotModified,
+            Status::BadRequest,
+            Status::NotFound,
+            Status::MethodNotAllowed,
+            Status::NotAcceptable,
+            Status::UriTooLong,
+            Status::RequestHeaderFieldsTooLarge,
+            Status::NotImplemented,
+            Status::HttpVersionNotSupported,
+        ] {
+            assert_eq!(status.line(), format!("HTTP/1.1 {status}\r\n"));
+        }
+    }
+}

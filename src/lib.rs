@@ -1,0 +1,46 @@
+//! connegd: a static web server that does HTTP content negotiation right, and the packer that makes it cheap.
+//!
+//! One URL, many representations: `/2005/chart` is an SVG for a browser and a PNG for a client that
+//! asks for one. Apache decides that with a directory scan for every request; here `mkroot` decides
+//! everything that can be known beforehand and packs a *site* (a directory) into a *webroot* (one
+//! immutable file): for each resource its variants, with header blocks ready to send, behind a
+//! perfect hash. `connegd` maps that file and answers from it.
+//!
+//! # The price of the design
+//!
+//! A site that changes must be packed again, and a webroot is about as large as its site. In
+//! exchange a request costs no `stat`, no `open` and no directory scan, whatever the site's size.
+//!
+//! # Modules
+//!
+//! Data flows one way: site → [`build`] → [`webroot`] → [`negotiation`] → `answer` → `runtime`.
+//!
+//! | module | what lives there | may use |
+//! |---|---|---|
+//! | [`resource`] | the nouns: variant, quality value, settings | nothing |
+//! | [`http`] | RFC 9110 semantics and RFC 9112 syntax, without a socket | resource |
+//! | [`webroot`] | the file: its specification, reader, writer, verification | resource |
+//! | [`negotiation`] | fields and variants in, a choice out | resource, http |
+//! | `answer` | (webroot, request head) → status, fields, which bytes | all of the above |
+//! | [`build`] | site directory → webroot file, offline | resource, http, negotiation, webroot |
+//! | `runtime` | sockets and coroutines | answer, http, webroot, sys |
+//! | [`sys`] | the only unsafe code: memory maps, coroutine start | nothing of ours |
+//! | `cli` | arguments and messages of the two programs | all |
+//!
+//! `negotiation`, `http` and `answer` are pure: no I/O, no clock.
+//!
+//! # Quirks
+//!
+//! - A webroot that is truncated while it is served is fatal to the process: the memory map faults.
+//!   `mkroot` never does that, it renames a finished file into place.
+//! - Paths are bytes. A file name that is not UTF-8 is served under its percent-encoded name.
+
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod build;
+pub mod http;
+pub mod negotiation;
+pub mod resource;
+pub mod sys;
+pub mod webroot;

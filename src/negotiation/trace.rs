@@ -1,0 +1,137 @@
+//! Why a variant was selected: the steps of a decision in the order in which they were taken.
+//!
+//! [`super::select`] reports to a [`Trace`]. The server passes [`NoTrace`], which the compiler removes
+//! altogether, so `mkroot explain` runs the server's own code.
+
+use crate::resource::Dimensions;
+
+/// Why a variant has the quality it has in one dimension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The request does not have the field.
+    FieldAbsent,
+    /// The variant says nothing in this dimension, so the field does not apply.
+    NotMarked,
+    /// No variant says anything in this dimension.
+    NoneMarked,
+    /// Item number *n* of the field (from 0) named it.
+    Named(usize),
+    /// Item number *n* of the field matched by wildcard or prefix.
+    Matched(usize),
+    /// A wildcard matched, and weighs little since no item of the field has a weight (R60).
+    WildcardFiddle(usize),
+    /// A longer range began with one of its languages (R66).
+    BroaderLanguage(usize),
+    /// No language fits; it stands in by language priority (R68).
+    Fallback,
+    /// The field does not mention it, which this dimension tolerates.
+    Unmentioned,
+    /// Nothing in the field matches.
+    NoMatch,
+}
+
+/// The qualities of one variant in each dimension.
+#[derive(Clone, Copy, Debug)]
+pub struct Scores {
+    /// Quality of the media type by Accept.
+    pub media_type: (f32, Why),
+    /// Quality of the language by Accept-Language.
+    pub language: (f32, Why),
+    /// Quality of the charset by Accept-Charset.
+    pub charset: (f32, Why),
+    /// Quality of the coding by Accept-Encoding.
+    pub coding: (f32, Why),
+    /// Media type times source quality, in binary32 (R78).
+    pub overall: f32,
+    /// Dimensions whose quality is 0: the variant is not acceptable unless this is empty.
+    pub rejected_by: Dimensions,
+    /// Whether the source quality is 0, so that no request can select the variant.
+    pub worthless: bool,
+}
+
+/// What decided between two acceptable variants, in the order in which it is asked (R78-R82).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// Media type times source quality.
+    Quality,
+    /// The order of types in Accept, or `type-priority` (modern policy).
+    TypeOrder,
+    /// Language quality.
+    LanguageQuality,
+    /// Position in `language-priority`.
+    LanguagePriority,
+    /// Level of an HTML type.
+    Level,
+    /// Charset.
+    Charset,
+    /// Coding quality.
+    Coding,
+    /// The shorter content.
+    Length,
+    /// Everything equal: the earlier variant stays.
+    Order,
+}
+
+impl Key {
+    /// What the key is called in explanations, and its rule.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Key::Quality => "quality of type times source quality (R78)",
+            Key::TypeOrder => "order of types: as Accept lists them, else type-priority",
+            Key::LanguageQuality => "quality of language (R79)",
+            Key::LanguagePriority => "language-priority (R79)",
+            Key::Level => "level (R80)",
+            Key::Charset => "charset (R81)",
+            Key::Coding => "quality of coding (R79)",
+            Key::Length => "shorter content (R82)",
+            Key::Order => "nothing; the earlier variant stays (R82)",
+        }
+    }
+}
+
+/// One step of a decision. Variants are given by their number, from 0.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    /// A variant was scored.
+    Scored {
+        /// Which variant.
+        variant: usize,
+        /// Its qualities.
+        scores: Scores,
+    },
+    /// The first acceptable variant.
+    First {
+        /// Which variant.
+        variant: usize,
+    },
+    /// A variant was compared with the best so far.
+    Compared {
+        /// Which variant.
+        variant: usize,
+        /// The best so far.
+        best: usize,
+        /// Whether it takes the best one's place.
+        wins: bool,
+        /// What decided.
+        by: Key,
+    },
+}
+
+/// Who wants to hear of steps.
+pub trait Trace {
+    /// A step was taken. `step` is evaluated only if somebody listens.
+    fn step(&mut self, step: impl FnOnce() -> Step);
+}
+
+/// Nobody listens.
+pub struct NoTrace;
+
+impl Trace for NoTrace {
+    fn step(&mut self, _: impl FnOnce() -> Step) {}
+}
+
+impl Trace for Vec<Step> {
+    fn step(&mut self, step: impl FnOnce() -> Step) {
+        self.push(step());
+    }
+}

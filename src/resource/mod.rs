@@ -1,0 +1,13 @@
+//! The nouns that every other module shares: variants, quality values, names and settings.
+
+mod dimensions;
+mod names;
+mod quality;
+mod settings;
+mod variant;
+
+pub use dimensions::Dimensions;
+pub use names::{coding_names, folds_to};
+pub use quality::Quality;
+pub use settings::{Policy, Settings};
+pub use variant::{Level, Variant};

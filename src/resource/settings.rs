@@ -1,0 +1,42 @@
+//! The settings that decide between variants at run time; the `[negotiation]` table of a site, resolved.
+
+use serde::{Deserialize, Serialize};
+
+/// Whose decisions are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// RFC 9110 where Apache departs from it, and two tie-breaks that today's clients need.
+    #[default]
+    Modern,
+    /// What Apache's mod_negotiation decides, quirks included.
+    Apache,
+}
+
+/// What selection needs to know of a site, stored in the webroot once per distinct value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Settings {
+    /// Whose decisions are made.
+    pub policy: Policy,
+    /// LanguagePriority: language tags, the most wanted first, in lower case.
+    pub language_priority: Vec<String>,
+    /// ForceLanguagePriority Prefer: among equal languages the priority decides.
+    pub prefer: bool,
+    /// ForceLanguagePriority Fallback: when no language fits, the priority decides instead of 406.
+    pub fallback: bool,
+    /// Media types that come first where the client named none, in lower case. Modern policy only.
+    pub type_priority: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            policy: Policy::Modern,
+            language_priority: Vec::new(),
+            prefer: true,
+            fallback: true,
+            type_priority: vec!["text/html".into(), "application/xhtml+xml".into()],
+        }
+    }
+}

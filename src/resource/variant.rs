@@ -1,0 +1,60 @@
+//! A variant: one stored alternative of a resource, as the builder describes it and selection sees it.
+
+use super::Quality;
+
+/// What is known of a variant before any request: written once by the builder, never changed by selection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variant<'a> {
+    /// Its file name, without directory.
+    pub file_name: &'a [u8],
+    /// `type/subtype` in lower case; empty if unknown.
+    pub media_type: &'a [u8],
+    /// The level of an HTML type (R54, R55).
+    pub level: Level,
+    /// How good this variant is by itself: `qs` (R11).
+    pub source_quality: Quality,
+    /// Its charset in lower case, if one is declared.
+    pub charset: Option<&'a [u8]>,
+    /// Its language tags joined by `,`, if it has any.
+    pub languages: Option<&'a [u8]>,
+    /// Its content codings joined by `", "` in the order of application, if any (R6).
+    pub codings: Option<&'a [u8]>,
+    /// Length of its content in bytes.
+    pub length: u64,
+}
+
+impl<'a> Variant<'a> {
+    /// Its language tags, in the order of the file name.
+    pub fn language_tags(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.languages.into_iter().flat_map(|tags| tags.split(|&byte| byte == b','))
+    }
+
+    /// Whether its codings are none at all in effect: R73's `7bit`, `8bit`, `binary`.
+    pub fn is_identity_like(&self) -> bool {
+        matches!(self.codings, None | Some(b"" | b"7bit" | b"8bit" | b"binary"))
+    }
+}
+
+/// The `level` of an HTML type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// The level: declared, or implied by the type.
+    pub value: i32,
+    /// Whether a `level` parameter declared it.
+    pub declared: bool,
+}
+
+impl Level {
+    /// The level of `media_type` given its `level` parameter, if it has one (R55).
+    pub fn of(media_type: &[u8], parameter: Option<i32>) -> Level {
+        let implied =
+            if super::folds_to(media_type, b"text/html") || super::folds_to(media_type, b"text/x-server-parsed-html") {
+                2
+            } else if super::folds_to(media_type, b"text/x-server-parsed-html3") {
+                3
+            } else {
+                0
+            };
+        Level { value: parameter.unwrap_or(implied), declared: parameter.is_some() }
+    }
+}

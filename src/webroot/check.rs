@@ -1,0 +1,103 @@
+//! Deep verification of a webroot: everything that opening it does not look at.
+
+use rayon::prelude::*;
+
+use super::layout::PAGE;
+use super::reader::{Alternatives, Run, StoredVariant, Target, Webroot};
+
+/// Something in a webroot that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Damage {
+    /// The first byte concerned, from the beginning of the file.
+    pub offset: u64,
+    /// What is wrong, in words.
+    pub what: String,
+}
+
+/// Verifies a webroot that has been opened: the digest of every body, that nothing but zeros lies between
+/// them, that every key is found where it is, and that header blocks describe the bodies they go with.
+///
+/// Reads every byte of the file once, in parallel. The damage found is in the order of the file; none means
+/// that the file is what mkroot wrote.
+pub fn verify(webroot: &Webroot<'_>) -> Vec<Damage> {
+    let mut damage: Vec<_> = webroot
+        .bodies()
+        .par_iter()
+        .filter_map(|body| {
+            let (start, end) = (body.offset.get(), body.offset.get() + body.length.get());
+            let found = blake3::hash(webroot.bytes(start..end));
+            (found != body.digest).then(|| Damage { offset: start, what: damaged_body(webroot, start, end) })
+        })
+        .collect();
+
+    let mut free = PAGE;
+    for body in webroot.bodies() {
+        damage.extend(unused(webroot, free..body.offset.get(), "between bodies"));
+        free = body.offset.get() + body.length.get();
+    }
+    damage.extend(unused(webroot, free..webroot.index_start(), "between bodies and index"));
+    for gap in webroot.section_gaps() {
+        damage.extend(unused(webroot, gap, "between sections of the index"));
+    }
+
+    for resource in webroot.resources() {
+        let key = resource.key();
+        if webroot.find(key).is_none_or(|found| found.key() != key) {
+            damage.push(Damage {
+                offset: webroot.index_start(),
+                what: format!("the resource {} is not found under its own key", String::from_utf8_lossy(key)),
+            });
+        }
+    }
+    for variant in webroot.variants() {
+        if let Err(what) = check_block(&variant) {
+            let file = String::from_utf8_lossy(variant.variant().file_name).into_owned();
+            damage.push(Damage { offset: webroot.index_start(), what: format!("the header block of {file} {what}") });
+        }
+    }
+    damage.sort();
+    damage
+}
+
+/// Bytes that belong to nothing must be zero; else something was written where it should not be.
+fn unused(webroot: &Webroot<'_>, gap: std::ops::Range<u64>, place: &str) -> Option<Damage> {
+    let at = webroot.bytes(gap.clone()).iter().position(|&byte| byte != 0)?;
+    Some(Damage { offset: gap.start + at as u64, what: format!("an unused byte {place} is not zero") })
+}
+
+fn damaged_body(webroot: &Webroot<'_>, start: u64, end: u64) -> String {
+    let has = |run: &Run<'_>| run.iter().any(|variant| variant.body() == (start..end));
+    let any = |alternatives: &Alternatives<'_>| {
+        alternatives.iter().any(|target| matches!(target, Target::File(run) | Target::Negotiated(run, _) if has(&run)))
+    };
+    let concerned = webroot.resources().filter(|resource| match resource.target() {
+        Target::File(run) | Target::Negotiated(run, _) => has(&run),
+        Target::Index(alternatives) => any(&alternatives),
+        Target::Redirect(_) => false,
+    });
+    let mut keys: Vec<_> = concerned.map(|resource| String::from_utf8_lossy(resource.key()).into_owned()).collect();
+    keys.sort();
+    format!("the content of {} is damaged (bytes {start} to {end})", keys.join(", "))
+}
+
+/// A block must be whole field lines, say the length of its body, and hold the entity tag where it should.
+fn check_block(variant: &StoredVariant<'_>) -> Result<(), &'static str> {
+    let block = variant.block();
+    if !block.ends_with(b"\r\n") || block.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
+        return Err("does not consist of field lines");
+    }
+    let body = variant.body();
+    let length = format!("\r\nContent-Length: {}\r\n", body.end - body.start);
+    if !block.windows(length.len()).any(|bytes| bytes == length.as_bytes()) {
+        return Err("does not give the length of the content");
+    }
+    let etag = variant.etag();
+    if etag.len() < 2 || !etag.starts_with(b"\"") || !etag.ends_with(b"\"") {
+        return Err("does not hold an entity tag where it should");
+    }
+    let not_modified = variant.not_modified_block();
+    if !not_modified.is_empty() && !not_modified.ends_with(b"\r\n") {
+        return Err("has a part for 304 that ends amid a line");
+    }
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! The records of a webroot, byte for byte. [`super`] says what they mean.
+
+use zerocopy::little_endian::{I32, U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// First bytes of every webroot. Not text, and damaged by transfers that translate line ends.
+pub const MAGIC: [u8; 8] = *b"\x89cng\r\n\x1a\n";
+/// The format this code reads and writes.
+pub const VERSION: u32 = 1;
+/// The header's size, and the boundary on which the index and long bodies start, in bytes.
+pub const PAGE: u64 = 4096;
+/// Bodies of this length in bytes and more start on a page.
+pub const PAGED_LENGTH: u64 = 65_536;
+/// Where in the header page its checksum stands.
+pub const HEADER_CHECKSUM_AT: usize = PAGE as usize - 8;
+
+/// Names of the sections in their order, as error messages give them.
+pub const SECTIONS: [&str; 8] =
+    ["displacements", "resources", "targets", "variants", "symbols", "bodies", "settings", "strings"];
+/// Size of one record of each section, in bytes.
+pub const RECORD_SIZES: [usize; 8] = [
+    size_of::<Displacement>(),
+    size_of::<ResourceRecord>(),
+    size_of::<TargetRecord>(),
+    size_of::<VariantRecord>(),
+    size_of::<StringRef>(),
+    size_of::<BodyRecord>(),
+    size_of::<StringRef>(),
+    1,
+];
+
+/// The first bytes of the header page; the rest is zero up to its checksum.
+#[derive(Clone, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Header {
+    /// [`MAGIC`].
+    pub magic: [u8; 8],
+    /// [`VERSION`].
+    pub version: U32,
+    /// Zero.
+    pub flags: U32,
+    /// Identifies what was built.
+    pub build_id: [u8; 16],
+    /// Length of the whole file.
+    pub file_length: U64,
+    /// Where the bodies end and the index begins.
+    pub index_start: U64,
+    /// Key of the hash function.
+    pub hash_key: U64,
+    /// XXH3-64 of everything from `index_start` to the end.
+    pub index_checksum: U64,
+    /// Where each of [`SECTIONS`] lies.
+    pub sections: [SectionRecord; 8],
+}
+
+/// A stretch of the file.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct SectionRecord {
+    /// From the beginning of the file.
+    pub offset: U64,
+    /// In bytes.
+    pub length: U64,
+}
+
+/// Two numbers that move the keys of one bucket to free slots.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Displacement {
+    /// Multiplies the first hash.
+    pub first: U32,
+    /// Is added.
+    pub second: U32,
+}
+
+/// A string, by its place in the section of strings.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct StringRef {
+    /// From the beginning of the section.
+    pub offset: U64,
+    /// In bytes.
+    pub length: U32,
+}
+
+/// A key and what it answers.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct ResourceRecord {
+    /// The decoded path.
+    pub key: StringRef,
+    /// Zero.
+    pub reserved: U32,
+    /// What it answers.
+    pub target: TargetRecord,
+}
+
+/// What is answered.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct TargetRecord {
+    /// One of the numbers in [`kind`].
+    pub kind: u8,
+    /// Zero.
+    pub reserved: u8,
+    /// Number of the settings that decide, for a negotiated run.
+    pub settings: U16,
+    /// How many variants or targets; the length of a redirect's location in bytes.
+    pub count: U32,
+    /// Number of the first variant or target; the offset of a redirect's location in the strings.
+    pub first: U64,
+}
+
+/// The kinds of targets.
+pub mod kind {
+    /// One variant, without negotiation.
+    pub const FILE: u8 = 1;
+    /// A run of variants.
+    pub const NEGOTIATED: u8 = 2;
+    /// A redirect, 301.
+    pub const REDIRECT: u8 = 3;
+    /// A directory: targets in the order in which they are tried.
+    pub const INDEX: u8 = 4;
+}
+
+/// One variant of one resource.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct VariantRecord {
+    /// Where the body lies in the file; as in its body record.
+    pub body_offset: U64,
+    /// Its length; as in its body record.
+    pub body_length: U64,
+    /// The rendered header block.
+    pub block: StringRef,
+    /// How much of the block a 304 sends.
+    pub not_modified_length: U32,
+    /// Where in the block the entity tag begins.
+    pub etag_at: U16,
+    /// Length of the entity tag.
+    pub etag_length: U16,
+    /// Symbol of the media type.
+    pub media_type: U32,
+    /// Symbol of the charset.
+    pub charset: U32,
+    /// Symbol of the language tags.
+    pub languages: U32,
+    /// Symbol of the codings.
+    pub codings: U32,
+    /// Level of the type.
+    pub level: I32,
+    /// Source quality in thousandths.
+    pub source_quality: U16,
+    /// 1 if the level is declared, else 0.
+    pub level_declared: U16,
+    /// The file name.
+    pub file_name: StringRef,
+    /// Number of the body.
+    pub body: U32,
+}
+
+/// A content.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct BodyRecord {
+    /// From the beginning of the file.
+    pub offset: U64,
+    /// In bytes.
+    pub length: U64,
+    /// BLAKE3.
+    pub digest: [u8; 32],
+}
+
+// The figures that the specification gives.
+const _: () = {
+    assert!(size_of::<Header>() <= HEADER_CHECKSUM_AT);
+    assert!(size_of::<Displacement>() == 8);
+    assert!(size_of::<StringRef>() == 12);
+    assert!(size_of::<ResourceRecord>() == 32);
+    assert!(size_of::<TargetRecord>() == 16);
+    assert!(size_of::<VariantRecord>() == 76);
+    assert!(size_of::<BodyRecord>() == 48);
+};

@@ -1,0 +1,59 @@
+//! A webroot file, opened and mapped into memory.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use super::reader::{Layout, OpenError, Webroot};
+use crate::sys::Map;
+
+/// An open webroot: the file, for `sendfile`, and its map, for everything else.
+#[derive(Debug)]
+pub struct Mapped {
+    file: File,
+    map: Map,
+    layout: Layout,
+}
+
+/// Why a file cannot be opened as a webroot.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenFileError {
+    /// It cannot be read.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// It can be read, but it is not a sound webroot.
+    #[error("{0}")]
+    Format(#[from] OpenError),
+}
+
+impl Mapped {
+    /// Opens and checks the webroot at `path`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or [`Layout::read`] refuses it.
+    pub fn open(path: &Path) -> Result<Mapped, OpenFileError> {
+        Mapped::from_file(File::open(path)?)
+    }
+
+    /// Maps and checks a webroot that is open already, for instance one without a name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mapped::open`].
+    pub fn from_file(file: File) -> Result<Mapped, OpenFileError> {
+        let map = Map::of(&file)?;
+        let layout = Layout::read(map.bytes())?;
+        Ok(Mapped { file, map, layout })
+    }
+
+    /// The webroot.
+    pub fn webroot(&self) -> Webroot<'_> {
+        self.layout.view(self.map.bytes())
+    }
+
+    /// The file, to send from.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}

@@ -1,0 +1,68 @@
+//! The webroot: one immutable file that holds a packed site. This page is the format's specification.
+//!
+//! ```text
+//!          0 ┌──────────────────────────────────────────────┐
+//!            │ header: one page, checksum at its end        │
+//!       4096 ├──────────────────────────────────────────────┤
+//!            │ bodies: the contents of the site's files,    │
+//!            │   each content once; long ones on pages      │
+//! index_start├──────────────────────────────────────────────┤ ┐
+//!            │ displacements   8 bytes per 3 resources      │ │
+//!            │ resources      32 bytes each, in slot order  │ │
+//!            │ targets        16 bytes each                 │ │ covered by
+//!            │ variants       76 bytes each                 │ │ index_checksum
+//!            │ symbols        12 bytes each                 │ │
+//!            │ bodies         48 bytes each                 │ │
+//!            │ settings       12 bytes each                 │ │
+//!            │ strings        bytes                         │ │
+//! file_length└──────────────────────────────────────────────┘ ┘
+//! ```
+//!
+//! # Rules
+//!
+//! - Integers are little-endian and have the widths that [`layout`] gives them; records need no alignment.
+//!   Every gap is filled with zeros. The same site gives the same bytes.
+//! - The header is written last, so half a file never opens. It holds the magic number, the
+//!   version, the build id (the first 16 bytes of the BLAKE3 digest of the index), the length of
+//!   the file, the key of the hash function, and where each section lies. Its last 8 bytes are the
+//!   XXH3-64 checksum of the bytes before them.
+//! - The sections follow one another in the order of the drawing, each on a multiple of 8 bytes; the index
+//!   begins on a page.
+//! - **Resources.** A key is a decoded absolute path: `/2005/chart`; a directory's ends in a slash. The key's
+//!   slot is found with the hash function of `phf_shared` and the table of displacements (see
+//!   [`index`]); the resource in that slot has the key or nothing has, so the key is compared last.
+//! - **Targets** say what a resource answers: one *file*; a *negotiated* run of variants, with the settings
+//!   that decide; a *redirect*; or, for a directory, an *index*: further targets, to be tried in order.
+//!   A resource holds its target; only those of an index lie in the section.
+//! - **Variants** hold what selection compares, the rendered header block, and where the body lies.
+//!   Media types, charsets, language lists and codings are symbols: numbers of strings; 0 is absent.
+//!   A run of variants is in scan order.
+//! - **Bodies** hold offset, length and BLAKE3 digest of each content, in the order of offsets. Contents
+//!   of [`layout::PAGED_LENGTH`] bytes and more start on a page of 4096 bytes, for `sendfile` and
+//!   `O_DIRECT`; shorter ones follow each other without gaps.
+//! - **Settings** are JSON objects, see [`crate::resource::Settings`]; there are as many as distinct ones.
+//! - **Strings** are referred to by an offset of 8 bytes and a length of 4, so the format holds far
+//!   more than 16 million resources; the hash function's limit is 2³² − 1.
+//!
+//! # Trust
+//!
+//! [`Layout::read`] checks everything that serving relies on: magic, version, both checksums, that every
+//! section, record and string lies within bounds, that numbers refer to what is there. It takes time
+//! linear in the index and does not read bodies. After that look-ups cannot fail; accessors are
+//! total, and answer emptily even if the file is overwritten under them. Bodies are verified by
+//! [`check::verify`].
+//!
+//! # Compatibility
+//!
+//! A reader opens its own [`layout::VERSION`] only. A webroot is made from its site in seconds; there is
+//! no reason to carry old forms along.
+
+pub mod check;
+pub mod index;
+pub mod layout;
+mod mapped;
+mod reader;
+pub mod writer;
+
+pub use mapped::{Mapped, OpenFileError};
+pub use reader::{Alternatives, Layout, OpenError, Resource, Run, StoredVariant, Target, Webroot};

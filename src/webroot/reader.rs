@@ -1,0 +1,507 @@
+//! Bytes → a webroot, checked once; afterwards every accessor has an answer.
+
+use std::ops::Range;
+
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+use super::index;
+use super::layout::*;
+use crate::resource::{Level, Quality, Settings, Variant};
+
+/// Why a file cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // the messages say it
+pub enum OpenError {
+    #[error("it has {found} bytes, fewer than a webroot's header ({expected}); it was cut short, or is no webroot")]
+    TooShort { found: u64, expected: u64 },
+    #[error("it does not begin as a webroot does; make one with: mkroot SITE_DIR OUT.webroot")]
+    NotAWebroot,
+    #[error(
+        "it is a webroot of format {found}, and this program reads format {VERSION}; pack the site again with this version's mkroot"
+    )]
+    OtherVersion { found: u32 },
+    #[error("its header is damaged: checksum {found:016x} instead of {expected:016x}; pack the site again")]
+    HeaderDamaged { found: u64, expected: u64 },
+    #[error("it should have {expected} bytes but has {found}; it was cut short or appended to, pack the site again")]
+    WrongLength { found: u64, expected: u64 },
+    #[error(
+        "its index, from byte {offset} on, is damaged: checksum {found:016x} instead of {expected:016x}; pack the site again"
+    )]
+    IndexDamaged { offset: u64, found: u64, expected: u64 },
+    #[error("its section of {section} does not fit: {reason}")]
+    BadSection { section: &'static str, reason: &'static str },
+    #[error("record {number} of its {section} does not fit: {reason}")]
+    BadRecord { section: &'static str, number: usize, reason: &'static str },
+}
+
+/// Where everything lies in a webroot whose bytes have been checked, and its decoded settings.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    build_id: [u8; 16],
+    file_length: u64,
+    index_start: u64,
+    hash_key: u64,
+    sections: [Range<usize>; 8],
+    settings: Vec<Settings>,
+}
+
+// Places of the sections in `Layout::sections`.
+const DISPLACEMENTS: usize = 0;
+const RESOURCES: usize = 1;
+const TARGETS: usize = 2;
+const VARIANTS: usize = 3;
+const SYMBOLS: usize = 4;
+const BODIES: usize = 5;
+const SETTINGS: usize = 6;
+const STRINGS: usize = 7;
+
+impl Layout {
+    /// Checks `bytes`, the whole of a file, as a webroot. Linear in the index; bodies are not read.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong and where. Never panics, whatever the bytes.
+    pub fn read(bytes: &[u8]) -> Result<Layout, OpenError> {
+        let header = check_header(bytes)?;
+        let index_start = check_index_checksum(bytes, header)?;
+        let layout = Layout {
+            build_id: header.build_id,
+            file_length: bytes.len() as u64,
+            index_start: index_start as u64,
+            hash_key: header.hash_key.get(),
+            sections: check_sections(header, index_start, bytes.len())?,
+            settings: Vec::new(),
+        };
+        let webroot = layout.view(bytes);
+        check_strings(&webroot)?;
+        check_bodies(&webroot)?;
+        check_variants(&webroot)?;
+        check_targets(&webroot)?;
+        let settings = check_settings(&webroot)?;
+        Ok(Layout { settings, ..layout })
+    }
+
+    /// The webroot in `bytes`, which must be those that were checked.
+    pub fn view<'a>(&'a self, bytes: &'a [u8]) -> Webroot<'a> {
+        Webroot { bytes, layout: self }
+    }
+}
+
+fn check_header(bytes: &[u8]) -> Result<&Header, OpenError> {
+    let Some(page) = bytes.get(..PAGE as usize) else {
+        let begins_well = MAGIC.starts_with(&bytes[..bytes.len().min(MAGIC.len())]) || bytes.starts_with(&MAGIC);
+        return Err(match begins_well {
+            true => OpenError::TooShort { found: bytes.len() as u64, expected: PAGE },
+            false => OpenError::NotAWebroot,
+        });
+    };
+    let (header, _) = Header::ref_from_prefix(page).map_err(|_| OpenError::NotAWebroot)?;
+    if header.magic != MAGIC {
+        return Err(OpenError::NotAWebroot);
+    }
+    if header.version.get() != VERSION {
+        return Err(OpenError::OtherVersion { found: header.version.get() });
+    }
+    let (covered, checksum) = page.split_at(HEADER_CHECKSUM_AT);
+    let expected = u64::from_le_bytes(checksum.try_into().unwrap_or_default());
+    let found = xxhash_rust::xxh3::xxh3_64(covered);
+    if found != expected {
+        return Err(OpenError::HeaderDamaged { found, expected });
+    }
+    let (found, expected) = (bytes.len() as u64, header.file_length.get());
+    if found != expected {
+        return Err(OpenError::WrongLength { found, expected });
+    }
+    Ok(header)
+}
+
+fn check_index_checksum(bytes: &[u8], header: &Header) -> Result<usize, OpenError> {
+    let offset = header.index_start.get();
+    let index = usize::try_from(offset).ok().filter(|&start| start as u64 >= PAGE).and_then(|start| bytes.get(start..));
+    let index = index.ok_or(OpenError::BadSection { section: "bodies", reason: "they end beyond the file" })?;
+    let (found, expected) = (xxhash_rust::xxh3::xxh3_64(index), header.index_checksum.get());
+    if found != expected {
+        return Err(OpenError::IndexDamaged { offset, found, expected });
+    }
+    Ok(bytes.len() - index.len())
+}
+
+/// The sections must follow one another: overlapping ones could hold records that no rule was checked for.
+fn check_sections(header: &Header, index_start: usize, file_length: usize) -> Result<[Range<usize>; 8], OpenError> {
+    let mut ranges: [Range<usize>; 8] = Default::default();
+    let mut previous_end = index_start;
+    for (number, section) in header.sections.iter().enumerate() {
+        let wrong = |reason| OpenError::BadSection { section: SECTIONS[number], reason };
+        let start = usize::try_from(section.offset.get()).map_err(|_| wrong("it starts beyond the file"))?;
+        let length = usize::try_from(section.length.get()).map_err(|_| wrong("it ends beyond the file"))?;
+        let end =
+            start.checked_add(length).filter(|&end| end <= file_length).ok_or(wrong("it ends beyond the file"))?;
+        if start < previous_end || start - previous_end >= 8 {
+            return Err(wrong("it does not start where the one before it ends"));
+        }
+        if !length.is_multiple_of(RECORD_SIZES[number]) {
+            return Err(wrong("its length is no multiple of its records'"));
+        }
+        ranges[number] = start..end;
+        previous_end = end;
+    }
+    if previous_end != file_length {
+        return Err(OpenError::BadSection { section: SECTIONS[STRINGS], reason: "it does not end with the file" });
+    }
+    Ok(ranges)
+}
+
+/// Every reference to a string is checked against the section before anything relies on it.
+fn check_strings(webroot: &Webroot<'_>) -> Result<(), OpenError> {
+    let length = webroot.section(STRINGS).len() as u64;
+    let fits = |string: StringRef| {
+        string.offset.get().checked_add(string.length.get().into()).is_some_and(|end| end <= length)
+    };
+    let resources = webroot.records::<ResourceRecord>(RESOURCES).iter();
+    let symbols = webroot.records::<StringRef>(SYMBOLS).iter();
+    let settings = webroot.records::<StringRef>(SETTINGS).iter();
+    let variants = webroot.records::<VariantRecord>(VARIANTS).iter();
+    let bad =
+        resources
+            .map(|record| record.key)
+            .enumerate()
+            .map(|string| (RESOURCES, string))
+            .chain(symbols.copied().enumerate().map(|string| (SYMBOLS, string)))
+            .chain(settings.copied().enumerate().map(|string| (SETTINGS, string)))
+            .chain(variants.enumerate().flat_map(|(number, record)| {
+                [(VARIANTS, (number, record.block)), (VARIANTS, (number, record.file_name))]
+            }))
+            .find(|(_, (_, string))| !fits(*string));
+    match bad {
+        Some((section, (number, _))) => Err(OpenError::BadRecord {
+            section: SECTIONS[section],
+            number,
+            reason: "a string lies outside its section",
+        }),
+        None => Ok(()),
+    }
+}
+
+fn check_bodies(webroot: &Webroot<'_>) -> Result<(), OpenError> {
+    let mut previous_end = PAGE;
+    for (number, body) in webroot.records::<BodyRecord>(BODIES).iter().enumerate() {
+        let wrong = |reason| OpenError::BadRecord { section: SECTIONS[BODIES], number, reason };
+        let (offset, length) = (body.offset.get(), body.length.get());
+        if offset < previous_end {
+            return Err(wrong("it overlaps the one before it"));
+        }
+        previous_end = offset
+            .checked_add(length)
+            .filter(|&end| end <= webroot.layout.index_start)
+            .ok_or(wrong("it ends beyond the bodies"))?;
+    }
+    Ok(())
+}
+
+fn check_variants(webroot: &Webroot<'_>) -> Result<(), OpenError> {
+    let symbols = webroot.records::<StringRef>(SYMBOLS).len();
+    let bodies = webroot.records::<BodyRecord>(BODIES);
+    for (number, variant) in webroot.records::<VariantRecord>(VARIANTS).iter().enumerate() {
+        let wrong = |reason| OpenError::BadRecord { section: SECTIONS[VARIANTS], number, reason };
+        for symbol in [variant.media_type, variant.charset, variant.languages, variant.codings] {
+            if symbol.get() as usize > symbols {
+                return Err(wrong("there is no such symbol"));
+            }
+        }
+        let block = variant.block.length.get();
+        if variant.not_modified_length.get() > block
+            || u32::from(variant.etag_at.get()) + u32::from(variant.etag_length.get()) > block
+        {
+            return Err(wrong("its header block is shorter than it should be"));
+        }
+        let body = bodies.get(variant.body.get() as usize).ok_or(wrong("there is no such body"))?;
+        if body.offset != variant.body_offset || body.length != variant.body_length {
+            return Err(wrong("its body lies elsewhere"));
+        }
+    }
+    Ok(())
+}
+
+fn check_targets(webroot: &Webroot<'_>) -> Result<(), OpenError> {
+    let strings = webroot.section(STRINGS).len() as u64;
+    let targets = webroot.records::<TargetRecord>(TARGETS);
+    let variants = webroot.records::<VariantRecord>(VARIANTS).len() as u64;
+    let settings = webroot.records::<StringRef>(SETTINGS).len();
+    let resources = webroot.records::<ResourceRecord>(RESOURCES).iter().enumerate();
+    let resources = resources.map(|(number, record)| (RESOURCES, number, &record.target));
+    let alternatives = targets.iter().enumerate().map(|(number, record)| (TARGETS, number, record));
+    for (section, number, target) in resources.chain(alternatives) {
+        let wrong = |reason| OpenError::BadRecord { section: SECTIONS[section], number, reason };
+        let count = u64::from(target.count.get());
+        let within = |limit: u64| target.first.get().checked_add(count).is_some_and(|end| end <= limit);
+        match target.kind {
+            kind::FILE if count != 1 || !within(variants) => return Err(wrong("there is no such variant")),
+            kind::NEGOTIATED if count == 0 || !within(variants) => return Err(wrong("there are no such variants")),
+            kind::NEGOTIATED if usize::from(target.settings.get()) >= settings => {
+                return Err(wrong("there are no such settings"));
+            }
+            kind::REDIRECT if !within(strings) => return Err(wrong("its location lies outside the strings")),
+            // An index within an index could lead to itself.
+            kind::INDEX if section == TARGETS => return Err(wrong("an index stands in an index")),
+            kind::INDEX if !within(targets.len() as u64) => return Err(wrong("there are no such targets")),
+            kind::FILE | kind::NEGOTIATED | kind::REDIRECT | kind::INDEX => {}
+            _ => return Err(wrong("it is of no known kind")),
+        }
+    }
+    Ok(())
+}
+
+fn check_settings(webroot: &Webroot<'_>) -> Result<Vec<Settings>, OpenError> {
+    let records = webroot.records::<StringRef>(SETTINGS).iter().enumerate();
+    records
+        .map(|(number, &record)| {
+            serde_json::from_slice(webroot.string(record)).map_err(|_| OpenError::BadRecord {
+                section: SECTIONS[SETTINGS],
+                number,
+                reason: "it does not hold settings that this version knows",
+            })
+        })
+        .collect()
+}
+
+/// A webroot whose bytes have been checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Webroot<'a> {
+    bytes: &'a [u8],
+    layout: &'a Layout,
+}
+
+impl<'a> Webroot<'a> {
+    /// Identifies what was built: equal webroots have equal ids.
+    pub fn build_id(&self) -> [u8; 16] {
+        self.layout.build_id
+    }
+
+    /// Length of the file in bytes.
+    pub fn file_length(&self) -> u64 {
+        self.layout.file_length
+    }
+
+    /// Length of header and index in bytes: what serving reads besides bodies.
+    pub fn index_length(&self) -> u64 {
+        self.layout.file_length - self.layout.index_start + PAGE
+    }
+
+    /// The bytes of the file in `range`; empty if they are not there.
+    pub fn bytes(&self, range: Range<u64>) -> &'a [u8] {
+        usize::try_from(range.start)
+            .ok()
+            .zip(usize::try_from(range.end).ok())
+            .and_then(|(start, end)| self.bytes.get(start..end))
+            .unwrap_or_default()
+    }
+
+    /// The resource whose key is `key`. Costs one hash and three cache lines, whatever the number of resources.
+    pub fn find(&self, key: &[u8]) -> Option<Resource<'a>> {
+        let resources = self.records::<ResourceRecord>(RESOURCES);
+        let slot = index::slot(key, self.layout.hash_key, self.records(DISPLACEMENTS), resources.len())?;
+        let record = resources.get(slot)?;
+        (self.string(record.key) == key).then_some(Resource { webroot: *self, record })
+    }
+
+    /// All resources, in no order that means anything.
+    pub fn resources(&self) -> impl ExactSizeIterator<Item = Resource<'a>> + use<'a> {
+        let webroot = *self;
+        webroot.records(RESOURCES).iter().map(move |record| Resource { webroot, record })
+    }
+
+    /// All variants of all resources. A file that belongs to several resources is there several times.
+    pub fn variants(&self) -> impl ExactSizeIterator<Item = StoredVariant<'a>> + use<'a> {
+        let webroot = *self;
+        webroot.records(VARIANTS).iter().map(move |record| StoredVariant { webroot, record })
+    }
+
+    /// All bodies, in the order of their offsets.
+    pub fn bodies(&self) -> &'a [BodyRecord] {
+        self.records(BODIES)
+    }
+
+    /// Where the index begins and the bodies end.
+    pub(super) fn index_start(&self) -> u64 {
+        self.layout.index_start
+    }
+
+    /// The gaps between sections, which hold zeros.
+    pub(super) fn section_gaps(&self) -> impl Iterator<Item = Range<u64>> {
+        let starts = self.layout.sections.iter().map(|section| section.start as u64);
+        let ends = self.layout.sections.iter().map(|section| section.end as u64);
+        std::iter::once(self.layout.index_start).chain(ends).zip(starts).map(|(end, start)| end..start)
+    }
+
+    fn section(&self, number: usize) -> &'a [u8] {
+        self.bytes.get(self.layout.sections[number].clone()).unwrap_or_default()
+    }
+
+    fn records<T: FromBytes + KnownLayout + Immutable + Unaligned>(&self, section: usize) -> &'a [T] {
+        <[T]>::ref_from_bytes(self.section(section)).unwrap_or_default()
+    }
+
+    fn string(&self, string: StringRef) -> &'a [u8] {
+        slice(self.section(STRINGS), string.offset.get(), string.length.get())
+    }
+
+    /// A symbol's string; symbol 0 is absent.
+    fn symbol(&self, symbol: u32) -> Option<&'a [u8]> {
+        let number = symbol.checked_sub(1)? as usize;
+        self.records::<StringRef>(SYMBOLS).get(number).map(|&string| self.string(string))
+    }
+
+    fn target(&self, record: &TargetRecord) -> Target<'a> {
+        let (first, count) = (record.first.get(), record.count.get());
+        match record.kind {
+            kind::FILE | kind::NEGOTIATED => {
+                let all = self.records::<VariantRecord>(VARIANTS);
+                let records = usize::try_from(first).ok().and_then(|first| all.get(first..)?.get(..count as usize));
+                let run = Run { webroot: *self, records: records.unwrap_or_default() };
+                match (record.kind, self.layout.settings.get(usize::from(record.settings.get()))) {
+                    (kind::NEGOTIATED, Some(settings)) => Target::Negotiated(run, settings),
+                    _ => Target::File(run),
+                }
+            }
+            kind::INDEX => {
+                let all = self.records::<TargetRecord>(TARGETS);
+                let records = usize::try_from(first).ok().and_then(|first| all.get(first..)?.get(..count as usize));
+                Target::Index(Alternatives { webroot: *self, records: records.unwrap_or_default() })
+            }
+            _ => Target::Redirect(slice(self.section(STRINGS), first, count)),
+        }
+    }
+}
+
+/// `length` bytes of `bytes` from `offset` on; empty if they are not there.
+fn slice(bytes: &[u8], offset: u64, length: u32) -> &[u8] {
+    let start = usize::try_from(offset).ok();
+    start.and_then(|start| bytes.get(start..)?.get(..length as usize)).unwrap_or_default()
+}
+
+/// One key and what it answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Resource<'a> {
+    webroot: Webroot<'a>,
+    record: &'a ResourceRecord,
+}
+
+impl<'a> Resource<'a> {
+    /// The decoded absolute path.
+    pub fn key(&self) -> &'a [u8] {
+        self.webroot.string(self.record.key)
+    }
+
+    /// What it answers.
+    pub fn target(&self) -> Target<'a> {
+        self.webroot.target(&self.record.target)
+    }
+}
+
+/// What a resource answers.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// The only variant in the run.
+    File(Run<'a>),
+    /// The variant that selection finds in the run.
+    Negotiated(Run<'a>, &'a Settings),
+    /// 301 to this location.
+    Redirect(&'a [u8]),
+    /// What the first of these answers that can; for directories.
+    Index(Alternatives<'a>),
+}
+
+/// Variants of one resource, in scan order.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    webroot: Webroot<'a>,
+    records: &'a [VariantRecord],
+}
+
+impl<'a> Run<'a> {
+    /// The variants.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = StoredVariant<'a>> + use<'a> {
+        let webroot = self.webroot;
+        self.records.iter().map(move |record| StoredVariant { webroot, record })
+    }
+
+    /// The variant with this number, from 0.
+    pub fn get(&self, number: usize) -> Option<StoredVariant<'a>> {
+        self.records.get(number).map(|record| StoredVariant { webroot: self.webroot, record })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+}
+
+/// The targets of a directory, in the order of `directory-index`.
+#[derive(Clone, Copy, Debug)]
+pub struct Alternatives<'a> {
+    webroot: Webroot<'a>,
+    records: &'a [TargetRecord],
+}
+
+impl<'a> Alternatives<'a> {
+    /// The targets; none of them is an index.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Target<'a>> + use<'a> {
+        let webroot = self.webroot;
+        self.records.iter().map(move |record| webroot.target(record))
+    }
+}
+
+/// A variant as the file holds it.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredVariant<'a> {
+    webroot: Webroot<'a>,
+    record: &'a VariantRecord,
+}
+
+impl<'a> StoredVariant<'a> {
+    /// What selection compares.
+    pub fn variant(&self) -> Variant<'a> {
+        let record = self.record;
+        Variant {
+            file_name: self.webroot.string(record.file_name),
+            media_type: self.webroot.symbol(record.media_type.get()).unwrap_or_default(),
+            level: Level { value: record.level.get(), declared: record.level_declared.get() != 0 },
+            source_quality: Quality::from_thousandths(record.source_quality.get()),
+            charset: self.webroot.symbol(record.charset.get()),
+            languages: self.webroot.symbol(record.languages.get()),
+            codings: self.webroot.symbol(record.codings.get()),
+            length: record.body_length.get(),
+        }
+    }
+
+    /// The header block of a 200.
+    pub fn block(&self) -> &'a [u8] {
+        self.webroot.string(self.record.block)
+    }
+
+    /// The header block of a 304.
+    pub fn not_modified_block(&self) -> &'a [u8] {
+        slice(self.block(), 0, self.record.not_modified_length.get())
+    }
+
+    /// The entity tag, quotes included.
+    pub fn etag(&self) -> &'a [u8] {
+        slice(self.block(), self.record.etag_at.get().into(), self.record.etag_length.get().into())
+    }
+
+    /// Where in the file the body lies, in bytes.
+    pub fn body(&self) -> Range<u64> {
+        let start = self.record.body_offset.get();
+        start..start.saturating_add(self.record.body_length.get())
+    }
+
+    /// BLAKE3 of the body.
+    pub fn digest(&self) -> [u8; 32] {
+        self.webroot.bodies().get(self.record.body.get() as usize).map(|body| body.digest).unwrap_or_default()
+    }
+}
