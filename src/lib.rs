@@ -13,7 +13,7 @@
 //!
 //! # Modules
 //!
-//! Data flows one way: site → [`build`] → [`webroot`] → [`negotiation`] → `answer` → `runtime`.
+//! Data flows one way: site → [`build`] → [`webroot`] → [`negotiation`] → [`answer`] → [`runtime`].
 //!
 //! | module | what lives there | may use |
 //! |---|---|---|
@@ -21,11 +21,11 @@
 //! | [`http`] | RFC 9110 semantics and RFC 9112 syntax, without a socket | resource |
 //! | [`webroot`] | the file: its specification, reader, writer, verification | resource |
 //! | [`negotiation`] | fields and variants in, a choice out | resource, http |
-//! | `answer` | (webroot, request head) → status, fields, which bytes | all of the above |
+//! | [`answer`] | (webroot, request head) → status, fields, which bytes | all of the above |
 //! | [`build`] | site directory → webroot file, offline | resource, http, negotiation, webroot |
-//! | `runtime` | sockets and coroutines | answer, http, webroot, sys |
+//! | [`runtime`] | sockets and coroutines | answer, http, webroot, sys |
 //! | [`sys`] | the only unsafe code: memory maps, coroutine start | nothing of ours |
-//! | `cli` | arguments and messages of the two programs | all |
+//! | [`cli`] | arguments and messages of the two programs | all |
 //!
 //! `negotiation`, `http` and `answer` are pure: no I/O, no clock.
 //!
@@ -38,9 +38,12 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod answer;
 pub mod build;
+pub mod cli;
 pub mod http;
 pub mod negotiation;
 pub mod resource;
+pub mod runtime;
 pub mod sys;
 pub mod webroot;

@@ -1,0 +1,381 @@
+//! Why a request is answered as it is: the server's own decision, step by step, for people and for programs.
+
+use std::fmt::{self, Display, Write as _};
+
+use serde::Serialize;
+
+use super::{Answer, Content, Listener, answer_traced};
+use crate::http::Status;
+use crate::http::request::RequestHead;
+use crate::negotiation::{Choice, Field, Preferences, Scores, Step, Trace, Why};
+use crate::resource::{Policy, Settings, Variant};
+use crate::webroot::Webroot;
+
+/// A decision and the answer it led to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// The request target.
+    pub target: String,
+    /// What was negotiated, in order; a directory may try several names.
+    pub negotiations: Vec<Negotiation>,
+    /// The status code.
+    pub status: u16,
+    /// The selected file, if one was, without directory.
+    pub file: Option<String>,
+    /// The fields of the answer, besides Date, Server and Connection.
+    pub fields: Vec<(String, String)>,
+    /// Length of the content that a GET gets, in bytes.
+    pub content_length: u64,
+}
+
+/// One selection among variants.
+#[derive(Clone, Debug, Serialize)]
+pub struct Negotiation {
+    /// Whose decisions are made.
+    pub policy: Policy,
+    /// The fields as they were understood; those that cannot make a difference here are left out.
+    pub preferences: Vec<ParsedField>,
+    /// The variants in scan order, each with its qualities.
+    pub variants: Vec<ScoredVariant>,
+    /// How the acceptable ones were compared.
+    pub comparisons: Vec<Comparison>,
+    /// The number of the selected variant, from 0.
+    pub selected: Option<usize>,
+    /// The dimensions in which some variant was refused, if none was acceptable.
+    pub rejected_by: Vec<&'static str>,
+}
+
+/// A field of the request, parsed.
+#[derive(Clone, Debug, Serialize)]
+pub struct ParsedField {
+    /// The field's name.
+    pub name: &'static str,
+    /// Its items with their weights; `None` if it is absent.
+    pub items: Option<Vec<(String, String)>>,
+}
+
+/// A variant and what it was found to be worth.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ScoredVariant {
+    /// File name.
+    pub file: String,
+    /// Media type.
+    pub media_type: String,
+    /// Language tags.
+    pub languages: Vec<String>,
+    /// Charset.
+    pub charset: Option<String>,
+    /// Content codings.
+    pub codings: Option<String>,
+    /// Source quality in thousandths.
+    pub source_quality: u16,
+    /// Length in bytes.
+    pub length: u64,
+    /// Qualities of type, language, charset and coding, with their reasons.
+    pub qualities: Vec<ReasonedQuality>,
+    /// Type quality times source quality.
+    pub overall: f32,
+    /// Whether it can be selected.
+    pub acceptable: bool,
+    /// The dimensions in which it was refused.
+    pub rejected_by: Vec<&'static str>,
+}
+
+/// The quality of one dimension.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReasonedQuality {
+    /// `type`, `language`, `charset` or `coding`.
+    pub dimension: &'static str,
+    /// 0 to 1.
+    pub quality: f32,
+    /// Where it comes from, in words.
+    pub why: String,
+}
+
+/// A comparison of two acceptable variants.
+#[derive(Clone, Debug, Serialize)]
+pub struct Comparison {
+    /// The newcomer's number.
+    pub variant: usize,
+    /// The number of the best so far; `None` for the first acceptable variant.
+    pub best: Option<usize>,
+    /// Whether the newcomer took its place.
+    pub wins: bool,
+    /// What decided.
+    pub by: &'static str,
+}
+
+/// Answers `request` and tells why.
+pub fn explain(webroot: Webroot<'_>, request: &RequestHead<'_>) -> Explanation {
+    let mut recorder = Recorder::default();
+    let answer = answer_traced(webroot, request, &mut recorder);
+    Explanation {
+        target: text(request.target),
+        negotiations: recorder.negotiations,
+        status: answer.status.code(),
+        file: answer.selected.map(|stored| text(stored.variant().file_name)),
+        fields: fields(&answer),
+        content_length: match &answer.content {
+            Content::None => 0,
+            Content::Stored(range) => range.end - range.start,
+            Content::Generated(bytes) => bytes.len() as u64,
+        },
+    }
+}
+
+impl Explanation {
+    /// Whether the request got what it asked for, a redirect included.
+    pub fn is_success(&self) -> bool {
+        self.status < 400
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn fields(answer: &Answer<'_>) -> Vec<(String, String)> {
+    let lines = text(answer.fields.bytes());
+    lines.lines().filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// Writes down what a selection reports.
+#[derive(Default)]
+struct Recorder {
+    negotiations: Vec<Negotiation>,
+}
+
+impl Recorder {
+    fn current(&mut self) -> Option<&mut Negotiation> {
+        self.negotiations.last_mut()
+    }
+}
+
+impl Listener for Recorder {
+    fn negotiating(&mut self, variants: &[Variant<'_>], preferences: &Preferences<'_>, settings: &Settings) {
+        let marked = |has: fn(&Variant<'_>) -> bool| variants.iter().any(has);
+        let field = |name, field: &Option<Field<'_>>| ParsedField {
+            name,
+            items: field
+                .as_ref()
+                .map(|items| items.iter().map(|item| (text(item.name), item.quality.to_string())).collect()),
+        };
+        let mut fields = vec![field("Accept", &preferences.accept)];
+        if marked(|variant| variant.languages.is_some()) {
+            fields.push(field("Accept-Language", &preferences.accept_language));
+        }
+        if marked(|variant| variant.charset.is_some()) || preferences.accept_charset.is_some() {
+            fields.push(field("Accept-Charset", &preferences.accept_charset));
+        }
+        if marked(|variant| variant.codings.is_some()) || preferences.accept_encoding.is_some() {
+            fields.push(field("Accept-Encoding", &preferences.accept_encoding));
+        }
+        self.negotiations.push(Negotiation {
+            policy: settings.policy,
+            preferences: fields,
+            variants: variants.iter().map(unscored).collect(),
+            comparisons: Vec::new(),
+            selected: None,
+            rejected_by: Vec::new(),
+        });
+    }
+
+    fn decided(&mut self, choice: Choice) {
+        let Some(current) = self.current() else { return };
+        match choice {
+            Choice::Selected(number) => current.selected = Some(number),
+            Choice::NotAcceptable(rejected_by) => current.rejected_by = rejected_by.names().collect(),
+        }
+    }
+}
+
+impl Trace for Recorder {
+    fn step(&mut self, step: impl FnOnce() -> Step) {
+        let Some(current) = self.current() else { return };
+        match step() {
+            Step::Scored { variant, scores } => score(current, variant, &scores),
+            Step::First { variant } => current.comparisons.push(Comparison {
+                variant,
+                best: None,
+                wins: true,
+                by: "it is the first that is acceptable",
+            }),
+            Step::Compared { variant, best, wins, by } => {
+                current.comparisons.push(Comparison { variant, best: Some(best), wins, by: by.describe() });
+            }
+        }
+    }
+}
+
+fn unscored(variant: &Variant<'_>) -> ScoredVariant {
+    ScoredVariant {
+        file: text(variant.file_name),
+        media_type: text(variant.media_type),
+        languages: variant.language_tags().map(text).collect(),
+        charset: variant.charset.map(text),
+        codings: variant.codings.map(text),
+        source_quality: variant.source_quality.thousandths(),
+        length: variant.length,
+        ..ScoredVariant::default()
+    }
+}
+
+fn score(negotiation: &mut Negotiation, number: usize, scores: &Scores) {
+    let Negotiation { preferences, variants, .. } = negotiation;
+    let variant = &mut variants[number];
+    let dimensions = [
+        ("type", "Accept", scores.media_type),
+        ("language", "Accept-Language", scores.language),
+        ("charset", "Accept-Charset", scores.charset),
+        ("coding", "Accept-Encoding", scores.coding),
+    ];
+    variant.qualities = dimensions
+        .into_iter()
+        .map(|(dimension, field, (quality, why))| {
+            let items = preferences.iter().find(|parsed| parsed.name == field).and_then(|parsed| parsed.items.as_ref());
+            ReasonedQuality { dimension, quality, why: reason(why, items) }
+        })
+        .collect();
+    variant.overall = scores.overall;
+    variant.rejected_by = scores.rejected_by.names().collect();
+    variant.acceptable = variant.rejected_by.is_empty() && !scores.worthless;
+}
+
+fn reason(why: Why, items: Option<&Vec<(String, String)>>) -> String {
+    let item = |number: usize| items.and_then(|items| items.get(number)).map_or("?", |(name, _)| name.as_str());
+    match why {
+        Why::FieldAbsent => "no field".into(),
+        Why::NotMarked => "not marked".into(),
+        Why::NoneMarked => "none marked".into(),
+        Why::Named(_) => "named".into(),
+        Why::Matched(number) => format!("by {}", item(number)),
+        Why::WildcardFiddle(number) => format!("by {}, R60", item(number)),
+        Why::BroaderLanguage(number) => format!("by {}, R66", item(number)),
+        Why::Fallback => "fallback, R68".into(),
+        Why::Unmentioned => "not mentioned".into(),
+        Why::NoMatch => "no match".into(),
+    }
+}
+
+impl Display for Explanation {
+    /// The story as a person reads it, several lines.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.negotiations.is_empty() {
+            writeln!(f, "{}: nothing to negotiate", self.target)?;
+        }
+        for negotiation in &self.negotiations {
+            write!(f, "{}: {negotiation}", self.target)?;
+        }
+        writeln!(f, "\n{} {}", self.status, self.file.as_deref().unwrap_or(reason_phrase(self.status)))?;
+        for (name, value) in &self.fields {
+            writeln!(f, "  {name}: {value}")?;
+        }
+        Ok(())
+    }
+}
+
+fn reason_phrase(status: u16) -> &'static str {
+    let known = [Status::Ok, Status::MovedPermanently, Status::BadRequest, Status::NotFound, Status::NotAcceptable];
+    known.iter().find(|known| known.code() == status).map_or("", |known| known.reason())
+}
+
+impl Display for Negotiation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let policy = match self.policy {
+            Policy::Modern => "modern",
+            Policy::Apache => "apache",
+        };
+        writeln!(f, "{} variants, policy {policy}\n", self.variants.len())?;
+        let width = self.preferences.iter().map(|field| field.name.len()).max().unwrap_or(0);
+        for ParsedField { name, items } in &self.preferences {
+            let value = match items {
+                None => "(absent)".into(),
+                Some(items) if items.is_empty() => "(empty)".into(),
+                Some(items) => items.iter().map(|(name, q)| format!("{name} q={q}")).collect::<Vec<_>>().join(", "),
+            };
+            writeln!(f, "  {name:width$}  {value}")?;
+        }
+        f.write_char('\n')?;
+        self.table(f)?;
+        f.write_char('\n')?;
+        for Comparison { variant, best, wins, by } in &self.comparisons {
+            let file = &self.variants[*variant].file;
+            match best.map(|best| &self.variants[best].file) {
+                None => writeln!(f, "  {file}: {by}")?,
+                Some(best) if *wins => writeln!(f, "  {file} is better than {best}: {by}")?,
+                Some(best) => writeln!(f, "  {file} is not better than {best}: {by}")?,
+            }
+        }
+        if self.selected.is_none() {
+            writeln!(f, "  no variant is acceptable; refused by {}", self.rejected_by.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl Negotiation {
+    /// The variants and their qualities as a table. A dimension in which no variant says anything and nothing
+    /// was refused is left out.
+    fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut columns: Vec<Vec<String>> = vec![vec!["variant".into()]];
+        columns[0].extend(self.variants.iter().map(|variant| variant.file.clone()));
+        for (number, name) in ["type", "language", "charset", "coding"].into_iter().enumerate() {
+            let says = |variant: &ScoredVariant| match number {
+                0 => true,
+                1 => !variant.languages.is_empty(),
+                2 => variant.charset.is_some(),
+                _ => variant.codings.is_some(),
+            };
+            let relevant = |variant: &ScoredVariant| says(variant) || variant.rejected_by.contains(&name);
+            if !self.variants.iter().any(relevant) {
+                continue;
+            }
+            let mut column = vec![name.to_string()];
+            column.extend(self.variants.iter().map(|variant| {
+                let value = match number {
+                    0 => variant.media_type.clone(),
+                    1 => variant.languages.join(","),
+                    2 => variant.charset.clone().unwrap_or_default(),
+                    _ => variant.codings.clone().unwrap_or_default(),
+                };
+                let value = if value.is_empty() { "-" } else { &value };
+                match variant.qualities.get(number) {
+                    Some(ReasonedQuality { quality, why, .. }) => format!("{value} {quality} ({why})"),
+                    None => value.to_string(),
+                }
+            }));
+            columns.push(column);
+        }
+        if self.variants.iter().any(|variant| variant.source_quality != 1000) {
+            let mut column = vec!["source".to_string()];
+            column.extend(self.variants.iter().map(|variant| (f32::from(variant.source_quality) / 1000.0).to_string()));
+            columns.push(column);
+        }
+        let mut column = vec!["bytes".to_string()];
+        column.extend(self.variants.iter().map(|variant| variant.length.to_string()));
+        columns.push(column);
+        let mut column = vec![String::new()];
+        column.extend(self.variants.iter().map(|variant| match (variant.acceptable, &variant.rejected_by[..]) {
+            (true, _) => String::new(),
+            (false, []) => "refused: qs=0".to_string(),
+            (false, dimensions) => format!("refused: {}", dimensions.join(", ")),
+        }));
+        columns.push(column);
+        write_table(f, "  ", &columns)
+    }
+}
+
+/// Writes columns side by side, each as wide as its widest cell.
+fn write_table(f: &mut impl fmt::Write, indent: &str, columns: &[Vec<String>]) -> fmt::Result {
+    let rows = columns.iter().map(Vec::len).max().unwrap_or(0);
+    for row in 0..rows {
+        let mut line = indent.to_string();
+        for column in columns {
+            let width = column.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
+            let cell = column.get(row).map_or("", String::as_str);
+            let _ = write!(line, "{cell:width$}  ");
+        }
+        writeln!(f, "{}", line.trim_end())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! mkroot: packs a site into a webroot, and looks into one.
+
+use std::error::Error;
+use std::io::{Write, stdout};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use connegd::answer::explain::explain;
+use connegd::build::{self, Config, Options};
+use connegd::cli::args::{Build, Command, Mkroot};
+use connegd::cli::message::{self, Outcome};
+use connegd::cli::progress::Progress;
+use connegd::cli::report::Listing;
+use connegd::http::request::{RequestHead, join_field};
+use connegd::webroot::{Mapped, OpenFileError, check};
+
+const PROGRAM: &str = "mkroot";
+
+fn main() -> ExitCode {
+    let arguments = Mkroot::parse();
+    message::run(PROGRAM, || match arguments.command {
+        None => pack(&arguments.build),
+        Some(Command::Ls { json, webroot }) => list(&webroot, json),
+        Some(Command::Check { webroot }) => verify(&webroot),
+        Some(Command::Explain { fields, json, config, source, target }) => {
+            tell(&source, config.as_deref(), &target, &fields, json)
+        }
+    })
+}
+
+fn pack(arguments: &Build) -> Result<Outcome, Box<dyn Error>> {
+    let (Some(site), Some(out)) = (&arguments.site, &arguments.out) else { unreachable!("clap requires both") };
+    let options = Options { negotiate: arguments.negotiate, config: config(arguments.config.as_deref(), site)? };
+    let progress = Progress::new(PROGRAM, arguments.quiet);
+    let summary = build::pack_to(site, out, &options, &progress)?;
+    progress.finish(&summary);
+    Ok(Outcome::Done)
+}
+
+fn list(path: &Path, json: bool) -> Result<Outcome, Box<dyn Error>> {
+    let mapped = open(path)?;
+    let listing = Listing::of(mapped.webroot());
+    if json {
+        print_json(&listing)?
+    } else {
+        stdout().lock().write_all(listing.text().as_bytes())?
+    }
+    Ok(Outcome::Done)
+}
+
+fn verify(path: &Path) -> Result<Outcome, Box<dyn Error>> {
+    let mapped = match Mapped::open(path) {
+        Ok(mapped) => mapped,
+        // That the file is damaged is the answer; that it cannot be read is a failure.
+        Err(OpenFileError::Format(error)) => {
+            writeln!(stdout(), "{}: {error}", path.display())?;
+            return Ok(Outcome::No);
+        }
+        Err(error) => return Err(named(path, &error)),
+    };
+    let damage = check::verify(&mapped.webroot());
+    for found in &damage {
+        writeln!(stdout(), "{}:{}: {}", path.display(), found.offset, found.what)?;
+    }
+    if !damage.is_empty() {
+        return Ok(Outcome::No);
+    }
+    let webroot = mapped.webroot();
+    let (resources, bodies) = (webroot.resources().len(), webroot.bodies().len());
+    writeln!(stdout(), "{}: sound: {resources} resources, {bodies} contents", path.display())?;
+    Ok(Outcome::Done)
+}
+
+fn tell(
+    source: &Path,
+    config_file: Option<&Path>,
+    target: &str,
+    fields: &[String],
+    json: bool,
+) -> Result<Outcome, Box<dyn Error>> {
+    let mut request = RequestHead::get(target.as_bytes());
+    for field in fields {
+        let (name, value) = field
+            .split_once(':')
+            .ok_or_else(|| format!("-H {field:?}: expected a field such as 'Accept: text/html'"))?;
+        // Other fields may stand there as they do on the wire; they decide nothing.
+        if let Some(place) = request.field_mut(name.trim().as_bytes()) {
+            join_field(place, value.trim().as_bytes());
+        }
+    }
+    let mapped = if source.is_dir() { pack_temporarily(source, config_file)? } else { open(source)? };
+    let explanation = explain(mapped.webroot(), &request);
+    if json {
+        print_json(&explanation)?
+    } else {
+        write!(stdout(), "{explanation}")?
+    }
+    Ok(if explanation.is_success() { Outcome::Done } else { Outcome::No })
+}
+
+fn pack_temporarily(site: &Path, config_file: Option<&Path>) -> Result<Mapped, Box<dyn Error>> {
+    let options = Options { negotiate: true, config: config(config_file, site)? };
+    let file = tempfile::tempfile()?;
+    build::pack(site, &file, &options, &Progress::new(PROGRAM, true))?;
+    Ok(Mapped::from_file(file)?)
+}
+
+fn config(file: Option<&Path>, site: &Path) -> Result<Config, Box<dyn Error>> {
+    Ok(match file {
+        Some(file) => Config::read(file)?,
+        None => Config::of_site(site)?,
+    })
+}
+
+fn open(path: &Path) -> Result<Mapped, Box<dyn Error>> {
+    Mapped::open(path).map_err(|error| named(path, &error))
+}
+
+fn named(path: &Path, error: &dyn Error) -> Box<dyn Error> {
+    format!("{}: {error}", path.display()).into()
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<(), Box<dyn Error>> {
+    let mut json = serde_json::to_vec_pretty(value)?;
+    json.push(b'\n');
+    Ok(stdout().lock().write_all(&json)?)
+}

@@ -1,0 +1,128 @@
+//! The arguments of both programs: one definition each, from which parser and `--help` come.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Packs a site into one file, a webroot, for connegd to serve.
+///
+/// Every file of the site is stored once, with its header block ready to send, behind a perfect-hash
+/// index. The webroot appears at once or not at all.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mkroot",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true,
+    after_help = "Exit status: 0 done, 1 the answer is no (damage found, nothing acceptable), 2 could not do it."
+)]
+pub struct Mkroot {
+    /// Look into a webroot instead of making one.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// What to pack, and how.
+    #[command(flatten)]
+    pub build: Build,
+}
+
+/// `mkroot SITE_DIR OUT.webroot`.
+#[derive(Args, Debug)]
+pub struct Build {
+    /// Let names without extensions choose among the files that have them (Apache's MultiViews).
+    #[arg(long)]
+    pub negotiate: bool,
+    /// Read settings from FILE instead of SITE_DIR/.mkroot.toml.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Show no progress and no summary.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// The site: a directory.
+    #[arg(value_name = "SITE_DIR", required = true)]
+    pub site: Option<PathBuf>,
+    /// The webroot to make or replace.
+    #[arg(value_name = "OUT.webroot", required = true)]
+    pub out: Option<PathBuf>,
+}
+
+/// What else mkroot does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the resources of a webroot and their variants.
+    Ls {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        /// The webroot.
+        #[arg(value_name = "OUT.webroot")]
+        webroot: PathBuf,
+    },
+    /// Verify every byte of a webroot.
+    Check {
+        /// The webroot.
+        #[arg(value_name = "OUT.webroot")]
+        webroot: PathBuf,
+    },
+    /// Tell which representation a request gets, and why.
+    Explain {
+        /// A field of the request, as in curl; may be repeated.
+        #[arg(short = 'H', long = "header", value_name = "FIELD: VALUE")]
+        fields: Vec<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        /// Read settings from FILE instead of SITE_DIR/.mkroot.toml; only for a directory.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// A webroot, or a site, which is packed with negotiation into a temporary file.
+        #[arg(value_name = "OUT.webroot|SITE_DIR")]
+        source: PathBuf,
+        /// The request target: a path, perhaps with a query.
+        #[arg(value_name = "/path")]
+        target: String,
+    },
+}
+
+/// Serves a webroot, or a site.
+///
+/// A site is packed, with negotiation, into a temporary file without a name, and that is served.
+#[derive(Debug, Parser)]
+#[command(name = "connegd", version, after_help = "Exit status: 0 ended by SIGTERM or SIGINT, 2 could not do it.")]
+pub struct Connegd {
+    /// Listen on ADDR; may be repeated. Port 0 takes a free one.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    pub listen: Vec<SocketAddr>,
+    /// Serve with N threads; the default is one for each core.
+    #[arg(long, value_name = "N")]
+    pub workers: Option<NonZeroUsize>,
+    /// Read settings from FILE instead of SITE_DIR/.mkroot.toml; only for a directory.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What to serve.
+    #[arg(value_name = "OUT.webroot|SITE_DIR")]
+    pub source: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn definitions_are_sound() {
+        Mkroot::command().debug_assert();
+        Connegd::command().debug_assert();
+    }
+
+    #[test]
+    fn a_site_may_be_called_like_a_command_only_behind_a_path() {
+        let parsed = Mkroot::try_parse_from(["mkroot", "--negotiate", "./ls", "out.webroot"]).unwrap();
+        assert!(parsed.command.is_none() && parsed.build.negotiate);
+        assert!(Mkroot::try_parse_from(["mkroot", "site"]).is_err());
+        assert!(Mkroot::try_parse_from(["mkroot", "check", "x.webroot"]).unwrap().command.is_some());
+    }
+}

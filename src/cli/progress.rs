@@ -1,0 +1,78 @@
+//! How packing is shown on a terminal: a progress bar, warnings, a closing summary.
+
+use std::cell::RefCell;
+use std::io::{IsTerminal, stderr};
+
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+
+use super::message;
+use crate::build::{Report, Summary, Warning};
+
+/// Shows a packing on stderr. Without a terminal, or if it is to be quiet, only warnings.
+pub struct Progress {
+    program: &'static str,
+    shown: bool,
+    bar: RefCell<Option<ProgressBar>>,
+}
+
+impl Progress {
+    /// For `program`; `quiet` shows warnings only.
+    pub fn new(program: &'static str, quiet: bool) -> Progress {
+        Progress { program, shown: !quiet && stderr().is_terminal(), bar: RefCell::new(None) }
+    }
+
+    /// Clears the bar and shows what came of it.
+    pub fn finish(&self, summary: &Summary) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        if !self.shown {
+            return;
+        }
+        let Summary { files, bytes, resources, negotiated, variants, duplicates_saved, webroot_length, elapsed } =
+            *summary;
+        message::say(
+            self.program,
+            &format!(
+                "{} files ({}) became {} resources, {} of them negotiated between {} variants; \
+                 {} written, {} saved by duplicates, in {:.2?}",
+                HumanCount(files),
+                HumanBytes(bytes),
+                HumanCount(resources),
+                HumanCount(negotiated),
+                HumanCount(variants),
+                HumanBytes(webroot_length),
+                HumanBytes(duplicates_saved),
+                elapsed,
+            ),
+        );
+    }
+}
+
+impl Report for Progress {
+    fn begin(&self, files: u64, bytes: u64) {
+        if !self.shown {
+            return;
+        }
+        let style = ProgressStyle::with_template("{msg} [{bar:32}] {bytes}/{total_bytes} {eta}");
+        let bar = ProgressBar::new(bytes).with_message(format!("packing {} files", HumanCount(files)));
+        *self.bar.borrow_mut() = Some(match style {
+            Ok(style) => bar.with_style(style.progress_chars("=> ")),
+            Err(_) => bar,
+        });
+    }
+
+    fn advance(&self, bytes: u64) {
+        if let Some(bar) = &*self.bar.borrow() {
+            bar.inc(bytes);
+        }
+    }
+
+    fn warn(&self, warning: &Warning) {
+        let show = || message::say(self.program, &format!("warning: {} {}", warning.path.display(), warning.what));
+        match &*self.bar.borrow() {
+            Some(bar) => bar.suspend(show),
+            None => show(),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What `mkroot ls` prints: resources and their variants, as text or JSON.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::webroot::{Run, StoredVariant, Target, Webroot};
+
+/// A webroot's contents.
+#[derive(Debug, Serialize)]
+pub struct Listing {
+    /// Identifies what was built, in hexadecimal.
+    pub build_id: String,
+    /// Length of the file in bytes.
+    pub file_length: u64,
+    /// Of that, header and index.
+    pub index_length: u64,
+    /// The resources, sorted by path.
+    pub resources: Vec<ListedResource>,
+}
+
+/// One resource.
+#[derive(Debug, Serialize)]
+pub struct ListedResource {
+    /// Its path, decoded; what is not UTF-8 is shown as U+FFFD.
+    pub path: String,
+    /// `file`, `negotiated`, `redirect` or `index`.
+    pub kind: &'static str,
+    /// Where a redirect leads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// Its variants, in the order in which they are considered; of an index, those of all its names.
+    pub variants: Vec<ListedVariant>,
+}
+
+/// One variant.
+#[derive(Debug, Serialize)]
+pub struct ListedVariant {
+    /// File name.
+    pub file: String,
+    /// Media type without parameters.
+    pub media_type: String,
+    /// Language tags.
+    pub languages: Vec<String>,
+    /// Charset.
+    pub charset: Option<String>,
+    /// Content codings.
+    pub codings: Option<String>,
+    /// Source quality in thousandths.
+    pub source_quality: u16,
+    /// Length in bytes.
+    pub length: u64,
+    /// Entity tag, quotes included.
+    pub etag: String,
+    /// BLAKE3 of the content, in hexadecimal.
+    pub digest: String,
+    /// The fields it is sent with.
+    pub fields: Vec<(String, String)>,
+}
+
+impl Listing {
+    /// Lists a webroot.
+    pub fn of(webroot: Webroot<'_>) -> Listing {
+        let mut resources: Vec<_> =
+            webroot.resources().map(|resource| listed(resource.key(), resource.target())).collect();
+        resources.sort_by(|a, b| a.path.cmp(&b.path));
+        Listing {
+            build_id: hexadecimal(&webroot.build_id()),
+            file_length: webroot.file_length(),
+            index_length: webroot.index_length(),
+            resources,
+        }
+    }
+
+    /// As a person reads it: a line for each resource, and one for each variant of those that have several.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        for resource in &self.resources {
+            let path = &resource.path;
+            // Writing to a string cannot fail.
+            let _ = match (&resource.location, &resource.variants[..]) {
+                (Some(location), _) => writeln!(out, "{path} -> {location}"),
+                (None, [only]) if resource.kind == "file" => writeln!(out, "{path}  {}", only.summary(false)),
+                (None, variants) => {
+                    let _ = writeln!(out, "{path}  {}", resource.kind);
+                    variants.iter().try_for_each(|variant| writeln!(out, "    {}", variant.summary(true)))
+                }
+            };
+        }
+        out
+    }
+}
+
+impl ListedVariant {
+    fn summary(&self, named: bool) -> String {
+        let mut parts = Vec::new();
+        if named {
+            parts.push(self.file.clone());
+        }
+        parts.push(if self.media_type.is_empty() { "-".into() } else { self.media_type.clone() });
+        if self.source_quality != 1000 {
+            parts.push(format!("qs={}", f32::from(self.source_quality) / 1000.0));
+        }
+        parts.extend(self.charset.clone());
+        if !self.languages.is_empty() {
+            parts.push(self.languages.join(","));
+        }
+        parts.extend(self.codings.clone());
+        parts.push(format!("{} bytes", self.length));
+        parts.join("  ")
+    }
+}
+
+fn listed(key: &[u8], target: Target<'_>) -> ListedResource {
+    let variants = |run: Run<'_>| run.iter().map(|stored| listed_variant(&stored)).collect::<Vec<_>>();
+    let (kind, location, variants) = match target {
+        Target::File(run) => ("file", None, variants(run)),
+        Target::Negotiated(run, _) => ("negotiated", None, variants(run)),
+        Target::Redirect(location) => ("redirect", Some(text(location)), Vec::new()),
+        Target::Index(alternatives) => {
+            let all = alternatives.iter().flat_map(|alternative| match alternative {
+                Target::File(run) | Target::Negotiated(run, _) => variants(run),
+                Target::Redirect(_) | Target::Index(_) => Vec::new(),
+            });
+            ("index", None, all.collect())
+        }
+    };
+    ListedResource { path: text(key), kind, location, variants }
+}
+
+fn listed_variant(stored: &StoredVariant<'_>) -> ListedVariant {
+    let variant = stored.variant();
+    let block = text(stored.block());
+    let lines = block.lines().filter_map(|line| line.split_once(": "));
+    ListedVariant {
+        file: text(variant.file_name),
+        media_type: text(variant.media_type),
+        languages: variant.language_tags().map(text).collect(),
+        charset: variant.charset.map(text),
+        codings: variant.codings.map(text),
+        source_quality: variant.source_quality.thousandths(),
+        length: variant.length,
+        etag: text(stored.etag()),
+        digest: hexadecimal(&stored.digest()),
+        fields: lines.map(|(name, value)| (name.into(), value.into())).collect(),
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
