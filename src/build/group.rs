@@ -95,7 +95,7 @@ impl<W: std::io::Write + std::io::Seek> Grouping<'_, W> {
         }
     }
 
-    /// For each name that exists only with extensions, the files that can stand for it (R24-R31).
+    /// For each name that no file has as a whole, the files that can stand for it (R24-R31).
     fn candidates(&self) -> Candidates {
         let mut candidates = Candidates::new();
         for (number, (file, known)) in self.tree.files.iter().zip(self.files).enumerate() {
@@ -107,7 +107,7 @@ impl<W: std::io::Write + std::io::Seek> Grouping<'_, W> {
             // Every dot ends a name by which the file may be asked for.
             for end in (1..name.len()).filter(|&end| name[end] == b'.') {
                 let key = [directory, &name[..end]].concat();
-                if !self.targets.contains_key(&key) && covers_residue(&name[..end], &known.metadata.residue) {
+                if !self.is_literal(&key) && covers_residue(&name[..end], &known.metadata.residue) {
                     candidates.entry(key).or_default().push(number);
                 }
             }
@@ -126,6 +126,9 @@ impl<W: std::io::Write + std::io::Seek> Grouping<'_, W> {
         let mut keys: Vec<_> = candidates.keys().collect();
         keys.sort(); // the order of runs is part of the file, and must not depend on the hash map
         for key in keys {
+            if self.targets.contains_key(key) {
+                continue; // a directory of that name answers (R17)
+            }
             let numbers = &candidates[key];
             let run = self.add_run(numbers, self.vary(numbers), true)?;
             self.targets.insert(key.clone(), TargetDraft::Negotiated(run, self.config.settings.clone()));
@@ -151,11 +154,15 @@ impl<W: std::io::Write + std::io::Seek> Grouping<'_, W> {
                     found.push((key, vec![number]));
                     break;
                 }
-                if directories.contains(&as_directory[..]) {
+                // Apache lets a directory called `index` hide `index.html` here (R20); real sites have both, and
+                // mean the page.
+                let numbers = candidates.get(&key);
+                let hidden = numbers.is_none() || self.config.settings.policy == Policy::Apache;
+                if hidden && directories.contains(&as_directory[..]) {
                     found.push((key, Vec::new()));
                     break;
                 }
-                if let Some(numbers) = candidates.get(&key) {
+                if let Some(numbers) = numbers {
                     found.push((key, numbers.clone()));
                 }
             }
@@ -168,29 +175,33 @@ impl<W: std::io::Write + std::io::Seek> Grouping<'_, W> {
         Ok(())
     }
 
-    /// The targets of a directory. A single one is that of its own name. Where there are several, the fields
-    /// that rule out an earlier one decide about a later one as well, so each names them all in
-    /// Vary (D9; Apache does not).
+    /// The targets of a directory, from names and the files that stand for them; a name without files is that
+    /// of a directory. Where there are several, the fields that rule out an earlier one decide about a
+    /// later one as well, so each names them all in Vary (D9; Apache does not).
     fn alternatives(&mut self, found: &[(Vec<u8>, Vec<usize>)]) -> Result<Vec<TargetDraft>, WriteError> {
-        if found.len() == 1 || self.config.settings.policy == Policy::Apache {
-            return Ok(found.iter().map(|(key, _)| self.targets[key].clone()).collect());
-        }
-        let negotiated = |key: &Vec<u8>| matches!(self.targets[key], TargetDraft::Negotiated(..));
-        let vary = found
-            .iter()
-            .filter(|(key, _)| negotiated(key))
-            .fold(Dimensions::NONE, |vary, (_, numbers)| vary | self.vary(numbers));
+        let shared_vary = (found.len() > 1 && self.config.settings.policy == Policy::Modern).then(|| {
+            let negotiated = found.iter().filter(|(key, numbers)| !numbers.is_empty() && !self.is_literal(key));
+            negotiated.fold(Dimensions::NONE, |vary, (_, numbers)| vary | self.vary(numbers))
+        });
         let mut alternatives = Vec::new();
         for (key, numbers) in found {
-            alternatives.push(match self.targets[key].clone() {
-                TargetDraft::Negotiated(_, settings) => {
-                    TargetDraft::Negotiated(self.add_run(numbers, vary, true)?, settings)
+            alternatives.push(match (self.targets.get(key), shared_vary) {
+                // What answers under the name itself answers here.
+                (Some(target @ TargetDraft::Negotiated(..)), None) => target.clone(),
+                (Some(target @ TargetDraft::File(_)), None) => target.clone(),
+                (Some(TargetDraft::File(_)), Some(vary)) => TargetDraft::File(self.add_run(numbers, vary, false)?),
+                (Some(target @ TargetDraft::Redirect(_)), _) if numbers.is_empty() => target.clone(),
+                (_, vary) => {
+                    let run = self.add_run(numbers, vary.unwrap_or_else(|| self.vary(numbers)), true)?;
+                    TargetDraft::Negotiated(run, self.config.settings.clone())
                 }
-                TargetDraft::File(_) => TargetDraft::File(self.add_run(numbers, vary, false)?),
-                other => other,
             });
         }
         Ok(alternatives)
+    }
+
+    fn is_literal(&self, key: &[u8]) -> bool {
+        matches!(self.targets.get(key), Some(TargetDraft::File(_)))
     }
 
     /// Which fields the choice among these files depends on: RFC 9110, section 12.5.5 and D8, or R92.
@@ -199,21 +210,28 @@ impl<W: std::io::Write + std::io::Seek> Grouping<'_, W> {
         let first = of(&numbers[0]);
         let differ = |same: &dyn Fn(Variant<'_>) -> bool| !numbers.iter().all(|number| same(of(number)));
         let languages = differ(&|variant| variant.languages == first.languages);
-        let charsets = differ(&|variant| variant.charset == first.charset);
         let settings = &self.config.settings;
         if settings.policy == Policy::Apache {
             return Dimensions::NONE
                 .with(Dimensions::TYPE, differ(&|variant| variant.media_type == first.media_type))
                 .with(Dimensions::LANGUAGE, languages)
-                .with(Dimensions::CHARSET, charsets)
+                .with(Dimensions::CHARSET, differ(&|variant| variant.charset == first.charset))
                 .with(Dimensions::CODING, differ(&|variant| variant.codings == first.codings));
         }
         // A single type can still be refused, and so can a single language or coding; that a client
         // refuses even the identity coding is not worth a cache entry for every Accept-Encoding.
+        // A charset decides only where the order of types does not, so not between, say, HTML and Turtle.
+        let mut charsets = HashMap::new();
+        let mut charset_decides = false;
+        for variant in numbers.iter().map(of) {
+            let listed = settings.type_priority.iter().any(|prior| prior.as_bytes() == variant.media_type);
+            let class = Some(variant.media_type).filter(|_| listed);
+            charset_decides |= *charsets.entry(class).or_insert(variant.charset) != variant.charset;
+        }
         let refusable = !settings.fallback && numbers.iter().any(|number| of(number).languages.is_some());
         Dimensions::TYPE
             .with(Dimensions::LANGUAGE, languages || refusable)
-            .with(Dimensions::CHARSET, charsets)
+            .with(Dimensions::CHARSET, charset_decides)
             .with(Dimensions::CODING, !numbers.iter().all(|number| of(number).is_identity_like()))
     }
 

@@ -77,9 +77,9 @@ pub enum BuildError {
     Unreadable { path: PathBuf, source: io::Error },
     #[error("{}: it is not a directory", path.display())]
     NotADirectory { path: PathBuf },
-    #[error("{}: it changed while it was read; run mkroot again when nothing writes to the site", path.display())]
+    #[error("{}: it changed while it was read\nrun mkroot again when nothing writes to the site", path.display())]
     Changed { path: PathBuf },
-    #[error("{}: it vanished while the site was read; run mkroot again when nothing writes to the site", path.display())]
+    #[error("{}: it vanished while the site was read\nrun mkroot again when nothing writes to the site", path.display())]
     Vanished { path: PathBuf },
     #[error("{}: {source}", path.display())]
     Unwritable { path: PathBuf, source: WriteError },
@@ -232,15 +232,16 @@ enum Content {
     Streamed(File),
 }
 
+/// Reads a file, unless it is long. That it did not grow or shrink meanwhile its fingerprint tells.
 fn read(source: &SourceFile) -> Result<Content, BuildError> {
     let mut file = File::open(&source.path).map_err(|error| failure(source, error))?;
     if source.length >= STREAMED {
         return Ok(Content::Streamed(file));
     }
-    // One byte more than there should be shows whether the file has grown.
-    let mut content = Vec::with_capacity(source.length as usize + 1);
-    (&mut file).take(source.length + 1).read_to_end(&mut content).map_err(|error| failure(source, error))?;
-    unchanged(source, &file, content.len() as u64)?;
+    let mut content = vec![0; source.length as usize];
+    let complete = file.read_exact(&mut content);
+    unchanged(source, &file, source.length)?;
+    complete.map_err(|error| failure(source, error))?;
     let digest = *blake3::hash(&content).as_bytes();
     Ok(Content::Held(content, digest))
 }

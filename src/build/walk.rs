@@ -69,7 +69,7 @@ pub struct Tree {
 }
 
 /// Lists the tree below `site`, sorted by name. Dot files are left out; symbolic links are followed as long
-/// as they stay inside. What is skipped besides is reported to `warn`. `exclude` is left out if it
+/// as they stay inside and do not lead to dot files. What is skipped besides is reported to `warn`. `exclude` is left out if it
 /// lies there: the webroot that is being written.
 ///
 /// # Errors
@@ -111,8 +111,15 @@ pub fn walk(site: &Path, exclude: Option<&Path>, warn: &mut dyn FnMut(Warning)) 
         }
         if entry.path_is_symlink() && !is_root {
             let target = entry.path().canonicalize().map_err(|error| unreadable(&shown(entry.path()), error))?;
-            if !target.starts_with(&root) {
-                warn(Warning::new(shown(entry.path()), "is a symbolic link that leads out of the site; skipped"));
+            let reason = match target.strip_prefix(&root) {
+                Err(_) => Some("is a symbolic link that leads out of the site; skipped"),
+                Ok(inside) if inside.iter().any(|segment| segment.as_bytes().starts_with(b".")) => {
+                    Some("is a symbolic link to a dot file or into a dot directory; skipped")
+                }
+                Ok(_) => None,
+            };
+            if let Some(reason) = reason {
+                warn(Warning::new(shown(entry.path()), reason));
                 skip(&mut entries, &entry);
                 continue;
             }

@@ -27,10 +27,19 @@ pub fn run(program: &str, main: impl FnOnce() -> Result<Outcome, Box<dyn Error>>
     }
 }
 
-/// Prints a message to stderr, after the program's name. Further lines are indented.
+/// Prints a message to stderr, after the program's name. Further lines are indented; control characters, which
+/// names of files can hold, are shown instead of sent to the terminal.
 pub fn say(program: &str, message: &str) {
+    let mut shown = String::with_capacity(message.len());
+    for character in message.chars() {
+        match character {
+            '\n' => shown.push_str("\n  "),
+            control if control.is_control() => shown.extend(control.escape_default()),
+            other => shown.push(other),
+        }
+    }
     // There is no way to report that stderr is closed.
-    let _ = writeln!(io::stderr().lock(), "{program}: {}", message.replace("; ", ";\n  "));
+    let _ = writeln!(io::stderr().lock(), "{program}: {shown}");
 }
 
 fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {

@@ -34,7 +34,7 @@ impl Progress {
         message::say(
             self.program,
             &format!(
-                "{} files ({}) became {} resources, {} of them negotiated between {} variants; \
+                "{} files ({}) became {} resources, {} of them negotiated between {} variants\n\
                  {} written, {} saved by duplicates, in {:.2?}",
                 HumanCount(files),
                 HumanBytes(bytes),

@@ -20,6 +20,6 @@ mod preferences;
 mod select;
 mod trace;
 
-pub use preferences::{Field, Preference, Preferences};
+pub use preferences::{Field, Preference, Preferences, parse};
 pub use select::{Choice, select};
 pub use trace::{Key, NoTrace, Scores, Step, Trace, Why};

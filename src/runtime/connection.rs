@@ -64,9 +64,8 @@ enum Next {
 
 impl Session<'_> {
     fn run(mut self) -> io::Result<()> {
-        let mut drained = false;
         loop {
-            if self.socket.read(&mut self.input, &mut drained)? == 0 {
+            if self.socket.read(&mut self.input)? == 0 {
                 return Ok(());
             }
             self.state.busy.store(true, Ordering::Release);

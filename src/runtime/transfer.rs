@@ -9,6 +9,8 @@ use may::net::TcpStream;
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 
+/// Event flags of epoll after which a read finds something: IN, and those of [`PEER_DONE`].
+const READABLE: usize = 0x01 | PEER_DONE;
 /// Event flags of epoll by which the peer says that it will send no more: RDHUP, HUP and ERR.
 const PEER_DONE: usize = 0x2000 | 0x10 | 0x08;
 /// The most that one call of sendfile is asked to send, in bytes; the kernel's own limit is a little below 2 GiB.
@@ -17,7 +19,10 @@ const SENDFILE_MOST: u64 = 1 << 30;
 /// A connection's socket.
 pub(super) struct Socket {
     stream: TcpStream,
-    /// Whether the peer has closed its side, or the connection failed.
+    /// Whether there may be something to read. The runtime watches sockets edge-triggered: what arrives after a
+    /// read has emptied the socket is an event, so the read that would only find nothing is left out.
+    readable: bool,
+    /// Whether the peer has closed its side, or the connection failed. No event will come after that.
     peer_done: bool,
 }
 
@@ -25,33 +30,31 @@ impl Socket {
     pub fn new(stream: TcpStream) -> io::Result<Socket> {
         // Answers leave in as few segments as they need; waiting for more to send only delays them.
         stream.set_nodelay(true)?;
-        Ok(Socket { stream, peer_done: false })
+        Ok(Socket { stream, readable: true, peer_done: false })
     }
 
-    /// Waits until the socket can be read, or written if it could not be before.
+    /// Waits for an event. It may be one of the other direction, which must not be forgotten.
     fn wait(&mut self) {
         let events = self.stream.wait_io();
+        self.readable |= events & READABLE != 0;
         self.peer_done |= events & PEER_DONE != 0;
     }
 
-    /// Reads what is there into the spare room of `buffer`, waiting if nothing is. Returns the number of
-    /// bytes, 0 at the end.
-    ///
-    /// `drained` is whether the last read took everything. The runtime watches sockets edge-triggered, so
-    /// every later arrival is an event, and the read that would only find nothing can be left out.
-    pub fn read(&mut self, buffer: &mut Vec<u8>, drained: &mut bool) -> io::Result<usize> {
+    /// Reads what is there into the spare room of `buffer`, of which there must be some, waiting if nothing is.
+    /// Returns the number of bytes, 0 at the end.
+    pub fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         loop {
-            if *drained && !self.peer_done {
+            while !self.readable {
                 self.wait();
             }
             let room = buffer.capacity() - buffer.len();
             match rustix::io::read(self.stream.inner(), rustix::buffer::spare_capacity(buffer)) {
                 Ok(count) => {
-                    *drained = count < room;
+                    self.readable = count == room || self.peer_done;
                     return Ok(count);
                 }
                 Err(Errno::AGAIN) if self.peer_done => return Ok(0),
-                Err(Errno::AGAIN) => *drained = true,
+                Err(Errno::AGAIN) => self.readable = false,
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -97,11 +100,10 @@ impl Socket {
         if self.stream.shutdown(std::net::Shutdown::Write).is_err() {
             return;
         }
-        let mut drained = false;
         let mut taken = 0;
         while taken < most {
             buffer.clear();
-            match self.read(buffer, &mut drained) {
+            match self.read(buffer) {
                 Ok(0) | Err(_) => return,
                 Ok(count) => taken += count,
             }

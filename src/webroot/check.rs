@@ -1,5 +1,7 @@
 //! Deep verification of a webroot: everything that opening it does not look at.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::layout::PAGE;
@@ -24,16 +26,17 @@ pub fn verify(webroot: &Webroot<'_>) -> Vec<Damage> {
         .bodies()
         .par_iter()
         .filter_map(|body| {
-            let (start, end) = (body.offset.get(), body.offset.get() + body.length.get());
-            let found = blake3::hash(webroot.bytes(start..end));
-            (found != body.digest).then(|| Damage { offset: start, what: damaged_body(webroot, start, end) })
+            let range = body.range();
+            let found = blake3::hash(webroot.bytes(range.clone()));
+            (found != body.digest).then(|| Damage { offset: range.start, what: damaged_body(webroot, &range) })
         })
         .collect();
 
     let mut free = PAGE;
     for body in webroot.bodies() {
-        damage.extend(unused(webroot, free..body.offset.get(), "between bodies"));
-        free = body.offset.get() + body.length.get();
+        let range = body.range();
+        damage.extend(unused(webroot, free..range.start, "between bodies"));
+        free = range.end;
     }
     damage.extend(unused(webroot, free..webroot.index_start(), "between bodies and index"));
     for gap in webroot.section_gaps() {
@@ -60,13 +63,13 @@ pub fn verify(webroot: &Webroot<'_>) -> Vec<Damage> {
 }
 
 /// Bytes that belong to nothing must be zero; else something was written where it should not be.
-fn unused(webroot: &Webroot<'_>, gap: std::ops::Range<u64>, place: &str) -> Option<Damage> {
+fn unused(webroot: &Webroot<'_>, gap: Range<u64>, place: &str) -> Option<Damage> {
     let at = webroot.bytes(gap.clone()).iter().position(|&byte| byte != 0)?;
     Some(Damage { offset: gap.start + at as u64, what: format!("an unused byte {place} is not zero") })
 }
 
-fn damaged_body(webroot: &Webroot<'_>, start: u64, end: u64) -> String {
-    let has = |run: &Run<'_>| run.iter().any(|variant| variant.body() == (start..end));
+fn damaged_body(webroot: &Webroot<'_>, range: &Range<u64>) -> String {
+    let has = |run: &Run<'_>| run.iter().any(|variant| variant.body() == *range);
     let any = |alternatives: &Alternatives<'_>| {
         alternatives.iter().any(|target| matches!(target, Target::File(run) | Target::Negotiated(run, _) if has(&run)))
     };
@@ -77,7 +80,7 @@ fn damaged_body(webroot: &Webroot<'_>, start: u64, end: u64) -> String {
     });
     let mut keys: Vec<_> = concerned.map(|resource| String::from_utf8_lossy(resource.key()).into_owned()).collect();
     keys.sort();
-    format!("the content of {} is damaged (bytes {start} to {end})", keys.join(", "))
+    format!("the content of {} is damaged (bytes {} to {})", keys.join(", "), range.start, range.end)
 }
 
 /// A block must be whole field lines, say the length of its body, and hold the entity tag where it should.

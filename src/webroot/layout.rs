@@ -171,6 +171,13 @@ pub struct BodyRecord {
     pub digest: [u8; 32],
 }
 
+impl BodyRecord {
+    /// Where the content lies, from the beginning of the file.
+    pub fn range(&self) -> std::ops::Range<u64> {
+        self.offset.get()..self.offset.get().saturating_add(self.length.get())
+    }
+}
+
 // The figures that the specification gives.
 const _: () = {
     assert!(size_of::<Header>() <= HEADER_CHECKSUM_AT);

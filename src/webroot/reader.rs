@@ -12,20 +12,20 @@ use crate::resource::{Level, Quality, Settings, Variant};
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)] // the messages say it
 pub enum OpenError {
-    #[error("it has {found} bytes, fewer than a webroot's header ({expected}); it was cut short, or is no webroot")]
+    #[error("it has {found} bytes, fewer than a webroot's header ({expected})\nit was cut short, or is no webroot")]
     TooShort { found: u64, expected: u64 },
-    #[error("it does not begin as a webroot does; make one with: mkroot SITE_DIR OUT.webroot")]
+    #[error("it does not begin as a webroot does\nmake one with: mkroot SITE_DIR OUT.webroot")]
     NotAWebroot,
     #[error(
-        "it is a webroot of format {found}, and this program reads format {VERSION}; pack the site again with this version's mkroot"
+        "it is a webroot of format {found}, and this program reads format {VERSION}\npack the site again with this version's mkroot"
     )]
     OtherVersion { found: u32 },
-    #[error("its header is damaged: checksum {found:016x} instead of {expected:016x}; pack the site again")]
+    #[error("its header is damaged: checksum {found:016x} instead of {expected:016x}\npack the site again")]
     HeaderDamaged { found: u64, expected: u64 },
-    #[error("it should have {expected} bytes but has {found}; it was cut short or appended to, pack the site again")]
+    #[error("it should have {expected} bytes but has {found}\nit was cut short or appended to; pack the site again")]
     WrongLength { found: u64, expected: u64 },
     #[error(
-        "its index, from byte {offset} on, is damaged: checksum {found:016x} instead of {expected:016x}; pack the site again"
+        "its index, from byte {offset} on, is damaged: checksum {found:016x} instead of {expected:016x}\npack the site again"
     )]
     IndexDamaged { offset: u64, found: u64, expected: u64 },
     #[error("its section of {section} does not fit: {reason}")]

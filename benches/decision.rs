@@ -1,0 +1,104 @@
+//! What does a decision cost without a socket: parsing a head, parsing the fields, choosing, the whole answer?
+//!
+//!     cargo bench --bench decision
+//!
+//! Requests are Chrome's and an agent's, on the site that ships with the project.
+
+use std::hint::black_box;
+use std::path::Path;
+
+use connegd::answer::{Content, answer};
+use connegd::build::{self, Config, Options, Report};
+use connegd::http::request::{self, Parsed};
+use connegd::negotiation::{Choice, NoTrace, Preferences, parse, select};
+use connegd::resource::{Dimensions, Level, Policy, Quality, Settings, Variant};
+use connegd::webroot::Mapped;
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+
+const CHROME_ACCEPT: &[u8] =
+    b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,\
+    application/signed-exchange;v=b3;q=0.7";
+const CHROME: &str = "GET / HTTP/1.1\r\nHost: localhost:8080\r\nConnection: keep-alive\r\n\
+    sec-ch-ua: \"Chromium\";v=\"142\", \"Not_A Brand\";v=\"99\"\r\nsec-ch-ua-mobile: ?0\r\nsec-ch-ua-platform: \"Linux\"\r\n\
+    Upgrade-Insecure-Requests: 1\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+    Chrome/142.0.0.0 Safari/537.36\r\nAccept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,\
+    image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7\r\nSec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate\r\n\
+    Sec-Fetch-User: ?1\r\nSec-Fetch-Dest: document\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n\
+    Accept-Language: de-DE,de;q=0.9,en-US;q=0.8,en;q=0.7\r\n\r\n";
+const AGENT: &str =
+    "GET /2005/chart HTTP/1.1\r\nHost: localhost:8080\r\nAccept: image/svg+xml; q=1, image/*; q=0.5\r\n\r\n";
+
+struct Quiet;
+impl Report for Quiet {}
+
+fn fixture() -> Mapped {
+    let site = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sites/chart");
+    let file = tempfile::tempfile().expect("a temporary file");
+    let options = Options { negotiate: true, config: Config::of_site(&site).expect("a configuration") };
+    build::pack(&site, &file, &options, &Quiet).expect("a webroot");
+    Mapped::from_file(file).expect("a sound webroot")
+}
+
+fn fields(criterion: &mut Criterion) {
+    let forty = (0..40).map(|number| format!("application/x-{number};q=0.{number}")).collect::<Vec<_>>().join(", ");
+    let mut group = criterion.benchmark_group("parse Accept");
+    for (name, value, count) in [
+        ("Chrome", CHROME_ACCEPT, 8),
+        ("Claude Code", b"text/markdown, text/html, */*", 3),
+        ("40 ranges", forty.as_bytes(), 40),
+    ] {
+        assert_eq!(parse(value, Policy::Modern).len(), count);
+        group.bench_function(name, |bencher| bencher.iter(|| parse(black_box(value), Policy::Modern)));
+    }
+    group.finish();
+}
+
+fn selection(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("select for Chrome among");
+    for count in [1, 8, 64] {
+        let types: Vec<_> = (0..count).map(|number| format!("application/x-{number}")).collect();
+        let variant = |media_type: &'static [u8]| Variant {
+            file_name: b"x",
+            media_type,
+            level: Level::of(media_type, None),
+            source_quality: Quality::FULL,
+            charset: None,
+            languages: None,
+            codings: None,
+            length: 9,
+        };
+        let mut variants: Vec<_> =
+            types.iter().map(|name| Variant { media_type: name.as_bytes(), ..variant(b"") }).collect();
+        variants[count - 1] = variant(b"text/html");
+        let mut preferences = Preferences::default();
+        preferences.read(Dimensions::TYPE, Some(CHROME_ACCEPT), Policy::Modern);
+        let settings = Settings::default();
+        assert_eq!(select(&variants, &preferences, &settings, &mut NoTrace), Choice::Selected(count - 1));
+        group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
+            bencher.iter(|| select(black_box(&variants), &preferences, &settings, &mut NoTrace));
+        });
+    }
+    group.finish();
+}
+
+fn whole(criterion: &mut Criterion) {
+    let mapped = fixture();
+    let mut group = criterion.benchmark_group("whole");
+    for (name, text, file) in
+        [("Chrome, 8 variants", CHROME, "index.de.html"), ("agent, 2 variants", AGENT, "chart.svg")]
+    {
+        let Parsed::Head(head, _) = request::parse(text.as_bytes()) else { panic!("{text}") };
+        let selected = answer(mapped.webroot(), &head).selected.expect("a variant");
+        assert_eq!(selected.variant().file_name, file.as_bytes());
+        group.bench_function(format!("head, {name}"), |bencher| {
+            bencher.iter(|| matches!(request::parse(black_box(text.as_bytes())), Parsed::Head(..)));
+        });
+        group.bench_function(format!("answer, {name}"), |bencher| {
+            bencher.iter(|| matches!(answer(mapped.webroot(), black_box(&head)).content, Content::Stored(_)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, fields, selection, whole);
+criterion_main!(benches);

@@ -1,0 +1,255 @@
+//! Running the two programs: sites made on the spot, servers on free ports, requests as raw bytes.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// A read that takes this long has failed. It bounds hangs; no test relies on it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The site that ships with the project.
+pub fn chart_site() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sites/chart")
+}
+
+/// A directory that is removed in the end, with room for a site and for what is made of it.
+pub struct Workshop {
+    directory: TempDir,
+}
+
+impl Workshop {
+    /// With a site of these files (path, content).
+    pub fn with_site(files: &[(&str, &[u8])]) -> Workshop {
+        let workshop = Workshop { directory: tempfile::tempdir().expect("a temporary directory") };
+        fs::create_dir(workshop.site()).expect("a site directory");
+        for (path, content) in files {
+            workshop.write(path, content);
+        }
+        workshop
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn site(&self) -> PathBuf {
+        self.path().join("site")
+    }
+
+    pub fn out(&self) -> PathBuf {
+        self.path().join("out.webroot")
+    }
+
+    /// Writes a file of the site.
+    pub fn write(&self, path: &str, content: &[u8]) {
+        let path = self.site().join(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        fs::write(path, content).expect("a file");
+    }
+
+    /// Packs the site into `out`, with negotiation.
+    pub fn pack(&self) -> PathBuf {
+        let output = mkroot(&[Path::new("--negotiate"), &self.site(), &self.out()]);
+        assert!(output.status.success(), "mkroot failed: {}", text(&output.stderr));
+        self.out()
+    }
+
+    /// What lies in the directory besides the site, sorted.
+    pub fn entries(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path()).expect("the directory");
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+        names.retain(|name| name != "site");
+        names.sort();
+        names
+    }
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs mkroot to its end.
+pub fn mkroot<A: AsRef<std::ffi::OsStr>>(arguments: &[A]) -> Output {
+    mkroot_command(arguments).output().expect("mkroot runs")
+}
+
+pub fn mkroot_command<A: AsRef<std::ffi::OsStr>>(arguments: &[A]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mkroot"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// A running connegd. It is told to end when it is dropped, and must do so with status 0.
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+}
+
+impl Server {
+    /// Serves a webroot or a site on a free port.
+    pub fn start(source: &Path) -> Server {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_connegd"))
+            .args(["--listen", "127.0.0.1:0", "--workers", "2"])
+            .arg(source)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("connegd starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("a ready line");
+        let address = line.trim_end().strip_prefix("listening on http://").map(str::parse);
+        match address {
+            Some(Ok(address)) => Server { child, address },
+            other => panic!("not a ready line: {line:?} {other:?}"),
+        }
+    }
+
+    pub fn connect(&self) -> Connection {
+        let stream = TcpStream::connect(self.address).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket option");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a socket option");
+        stream.set_nodelay(true).expect("a socket option");
+        Connection { stream, received: Vec::new() }
+    }
+
+    /// One request on a connection of its own: method and target, further field lines.
+    pub fn request(&self, method: &str, target: &str, fields: &[&str]) -> Response {
+        let mut connection = self.connect();
+        connection.send(head(method, target, fields));
+        connection.receive(method == "HEAD")
+    }
+
+    pub fn get(&self, target: &str, fields: &[&str]) -> Response {
+        self.request("GET", target, fields)
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("SIGTERM");
+    }
+
+    /// Waits for the end; returns the exit status.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.child.wait().expect("connegd ends").code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.child.try_wait().expect("the state of connegd").is_none() {
+            self.terminate();
+        }
+        let status = self.wait();
+        if !std::thread::panicking() {
+            assert_eq!(status, Some(0), "connegd did not end well");
+        }
+    }
+}
+
+/// The head of a request over HTTP/1.1.
+pub fn head(method: &str, target: &str, fields: &[&str]) -> String {
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n");
+    for field in fields {
+        head += field;
+        head += "\r\n";
+    }
+    head + "\r\n"
+}
+
+/// A connection to a server.
+pub struct Connection {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Connection {
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).expect("the server reads");
+    }
+
+    /// Receives one response; that to a HEAD has no content.
+    pub fn receive(&mut self, to_head: bool) -> Response {
+        let end = loop {
+            if let Some(end) = self.received.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+                break end + 4;
+            }
+            self.read_some();
+        };
+        let head = text(&self.received[..end]);
+        self.received.drain(..end);
+        let mut lines = head.trim_end().split("\r\n");
+        let status_line = lines.next().unwrap_or_default().to_string();
+        let status: u16 = status_line.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code");
+        let fields: Vec<_> = lines
+            .map(|line| line.split_once(": ").unwrap_or_else(|| panic!("not a field line: {line:?}")))
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect();
+        let mut response = Response { status, status_line, fields, content: Vec::new() };
+        if to_head || status == 304 {
+            return response;
+        }
+        let length: usize = response.field("Content-Length").expect("a length").parse().expect("a number");
+        while self.received.len() < length {
+            self.read_some();
+        }
+        response.content = self.received.drain(..length).collect();
+        response
+    }
+
+    fn read_some(&mut self) {
+        let mut buffer = [0; 65536];
+        let count = self.stream.read(&mut buffer).expect("the server answers");
+        assert_ne!(count, 0, "the server closed the connection; received so far: {}", text(&self.received));
+        self.received.extend(&buffer[..count]);
+    }
+
+    /// Whether the server closes the connection without sending anything more.
+    pub fn is_closed(&mut self) -> bool {
+        self.received.is_empty() && matches!(self.stream.read(&mut [0; 1]), Ok(0))
+    }
+
+    /// Waits for the first bytes and leaves them where they are.
+    pub fn peek(&self, first: &mut [u8]) {
+        while self.stream.peek(first).expect("the server answers") < first.len() {}
+    }
+
+    /// Says that no more requests will come.
+    pub fn finish_sending(&self) {
+        self.stream.shutdown(std::net::Shutdown::Write).expect("a shutdown");
+    }
+}
+
+/// A response.
+#[derive(Debug)]
+pub struct Response {
+    pub status: u16,
+    pub status_line: String,
+    pub fields: Vec<(String, String)>,
+    pub content: Vec<u8>,
+}
+
+impl Response {
+    /// The value of a field; it must not be there twice.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let mut values = self.fields.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        let value = values.next().map(|(_, value)| value.as_str());
+        assert!(values.next().is_none(), "{name} is there twice: {:?}", self.fields);
+        value
+    }
+
+    /// The fields without Date, by which no two responses need agree.
+    pub fn undated(&self) -> Vec<(String, String)> {
+        self.fields.iter().filter(|(name, _)| name != "Date").cloned().collect()
+    }
+
+    pub fn text(&self) -> String {
+        text(&self.content)
+    }
+}

@@ -1,0 +1,146 @@
+//! The format: what is written is read back, and frozen files stay readable.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use connegd::answer::answer;
+use connegd::http::request::RequestHead;
+use connegd::http::response::Representation;
+use connegd::resource::{Level, Quality, Settings, Variant};
+use connegd::webroot::writer::{BodyId, TargetDraft, Writer};
+use connegd::webroot::{Layout, Mapped, Target, check};
+
+use crate::support::{Workshop, text};
+
+#[test]
+fn frozen_webroots_open() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/webroots");
+    let mapped = Mapped::open(&directory.join("v1.webroot")).expect("format 1 is read");
+    let webroot = mapped.webroot();
+    assert!(check::verify(&webroot).is_empty());
+    let head = RequestHead { accept: Some(b"text/markdown"[..].into()), ..RequestHead::get(b"/page") };
+    let selected = answer(webroot, &head).selected.expect("a variant");
+    assert_eq!(text(selected.variant().file_name), "page.md");
+    assert_eq!(text(webroot.bytes(selected.body())), "# A page\n");
+}
+
+/// A writer that takes three bytes at a time, as pipes and signals can make any writer do.
+struct Reluctant(Cursor<Vec<u8>>);
+
+impl std::io::Write for Reluctant {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(&bytes[..bytes.len().min(3)])
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl std::io::Seek for Reluctant {
+    fn seek(&mut self, position: std::io::SeekFrom) -> std::io::Result<u64> {
+        self.0.seek(position)
+    }
+}
+
+fn variant<'a>(name: &'a str, languages: Option<&'a [u8]>) -> Variant<'a> {
+    Variant {
+        file_name: name.as_bytes(),
+        media_type: b"text/html",
+        level: Level { value: -3, declared: true },
+        source_quality: Quality::from_thousandths(123),
+        charset: Some(b"utf-8"),
+        languages,
+        codings: Some(b"gzip, compress"),
+        length: 5,
+    }
+}
+
+fn write_small(writer: Writer<Reluctant>) -> Vec<u8> {
+    let mut writer = writer;
+    let body = |writer: &mut Writer<Reluctant>, content: &[u8]| -> BodyId {
+        writer.add_body(content, *blake3::hash(content).as_bytes()).expect("a body")
+    };
+    let first = body(&mut writer, b"hello");
+    let second = body(&mut writer, b"");
+    assert_eq!(body(&mut writer, b"hello"), first);
+    let block = |length| {
+        Representation { etag: b"\"t\"", content_type: b"x/y", content_length: length, ..Default::default() }.render()
+    };
+    let (five, none) = (block(5), block(0));
+    let run = writer
+        .add_run([(variant("a.html", Some(b"en,fr")), &five, first), (variant("b.html", None), &none, second)])
+        .expect("a run");
+    let settings = Settings { language_priority: vec!["en".into()], ..Settings::default() };
+    let resources = [
+        (b"/a".to_vec(), TargetDraft::Negotiated(run, settings)),
+        (b"/d".to_vec(), TargetDraft::Redirect(b"/d/".to_vec())),
+        (b"/d/".to_vec(), TargetDraft::Index(vec![TargetDraft::Redirect(b"/e".to_vec())])),
+    ];
+    let (_, out) = writer.finish(&resources).expect("a webroot");
+    out.0.into_inner()
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let bytes = write_small(Writer::new(Reluctant(Cursor::new(Vec::new()))).expect("a writer"));
+    let layout = Layout::read(&bytes).expect("a sound webroot");
+    let webroot = layout.view(&bytes);
+    assert!(check::verify(&webroot).is_empty());
+    assert_eq!(webroot.bodies().len(), 2);
+    let Some(Target::Negotiated(run, settings)) = webroot.find(b"/a").map(|found| found.target()) else { panic!() };
+    assert_eq!(settings.language_priority, ["en"]);
+    assert_eq!(run.get(0).unwrap().variant(), variant("a.html", Some(b"en,fr")));
+    assert_eq!(run.get(1).unwrap().variant(), Variant { length: 0, ..variant("b.html", None) });
+    assert_eq!(webroot.bytes(run.get(0).unwrap().body()), b"hello");
+    assert_eq!(run.get(0).unwrap().etag(), b"\"t\"");
+    assert!(matches!(webroot.find(b"/d").map(|found| found.target()), Some(Target::Redirect(b"/d/"))));
+    let Some(Target::Index(alternatives)) = webroot.find(b"/d/").map(|found| found.target()) else { panic!() };
+    assert!(matches!(alternatives.iter().next(), Some(Target::Redirect(b"/e"))));
+    assert!(webroot.find(b"/b").is_none());
+    assert!(webroot.find(b"").is_none());
+}
+
+#[test]
+fn every_key_of_a_large_index_is_found_and_no_other() {
+    let names: Vec<_> = (0..20_000).map(|number| format!("d{}/page-{number}.html", number % 100)).collect();
+    let mut writer = Writer::new(Cursor::new(Vec::new())).expect("a writer");
+    let body = writer.add_body(b"x", *blake3::hash(b"x").as_bytes()).expect("a body");
+    let block = Representation { etag: b"\"t\"", content_length: 1, ..Default::default() }.render();
+    let mut resources: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let run = writer.add_run([(Variant { length: 1, ..variant(name, None) }, &block, body)]).expect("a run");
+            (format!("/{name}").into_bytes(), TargetDraft::File(run))
+        })
+        .collect();
+    resources.sort_by(|a, b| a.0.cmp(&b.0));
+    let bytes = writer.finish(&resources).expect("a webroot").1.into_inner();
+    let layout = Layout::read(&bytes).expect("a sound webroot");
+    let webroot = layout.view(&bytes);
+    for name in &names {
+        let Some(Target::File(run)) = webroot.find(format!("/{name}").as_bytes()).map(|found| found.target()) else {
+            panic!("{name}")
+        };
+        assert_eq!(run.get(0).unwrap().variant().file_name, name.as_bytes());
+        assert!(webroot.find(format!("/{name}x").as_bytes()).is_none());
+    }
+}
+
+#[test]
+fn a_file_that_is_no_webroot_is_called_that() {
+    let workshop = Workshop::with_site(&[]);
+    for (content, message) in [
+        (&b""[..], "fewer than a webroot's header"),
+        (b"\x89cng\r\n\x1a\n and then nothing", "fewer than a webroot's header"),
+        (b"<!DOCTYPE html>", "it does not begin as a webroot does"),
+        (&[b'x'; 5000], "it does not begin as a webroot does"),
+    ] {
+        std::fs::write(workshop.out(), content).unwrap();
+        let error = Mapped::open(&workshop.out()).expect_err("no webroot").to_string();
+        assert!(error.contains(message), "{error}");
+    }
+    let mut other = std::fs::read(Workshop::with_site(&[("a.txt", b"a")]).pack()).unwrap();
+    other[8] = 99;
+    let error = Layout::read(&other).expect_err("another version").to_string();
+    assert!(error.starts_with("it is a webroot of format 99, and this program reads format 1"), "{error}");
+}
