@@ -6,7 +6,7 @@
 //! at the next quote or at the end of the field. Parsing cannot fail and takes linear time.
 
 use nom::branch::alt;
-use nom::bytes::complete::{take_till, take_while, take_while1};
+use nom::bytes::complete::{take_till, take_while};
 use nom::character::complete::char;
 use nom::combinator::{opt, recognize};
 use nom::multi::many0_count;
@@ -53,12 +53,12 @@ pub fn items(mut value: &[u8]) -> impl Iterator<Item = Item<'_>> {
 /// The first item of a field value and what follows it, after at most one comma (R52).
 fn item(input: &[u8]) -> IResult<&[u8], Item<'_>> {
     let (input, _) = take_while(is_space)(input)?;
-    let (input, name) = token(|byte| byte == b',' || byte == b';' || is_space(byte), input)?;
+    let (input, name) = token(&NAME_ENDS, input)?;
     let (mut input, _) = take_while(is_space)(input)?;
     let mut item = Item { name, q: None, qs: None, level: None, charset: None };
     while let [b';', rest @ ..] = input {
         let (rest, _) = take_while(is_space)(rest)?;
-        let (rest, parameter) = token(|byte| byte == b',' || byte == b';', rest)?;
+        let (rest, parameter) = token(&PARAMETER_ENDS, rest)?;
         input = rest;
         if let Some((key, value)) = key_and_value(parameter) {
             if key.eq_ignore_ascii_case(b"q") {
@@ -78,9 +78,27 @@ fn item(input: &[u8]) -> IResult<&[u8], Item<'_>> {
 }
 
 /// The bytes up to one that ends the token, quoted runs skipped over (R51). May be empty.
-fn token(ends: impl Fn(u8) -> bool + Copy, input: &[u8]) -> IResult<&[u8], &[u8]> {
-    let plain = take_while1(move |byte| byte != b'"' && !ends(byte));
-    recognize(many0_count(alt((plain, quoted)))).parse(input)
+fn token<'a>(ends: &Ends, input: &'a [u8]) -> IResult<&'a [u8], &'a [u8]> {
+    let plain = |input: &'a [u8]| -> IResult<&'a [u8], &'a [u8]> { take_till(|byte| ends[usize::from(byte)])(input) };
+    recognize((plain, many0_count((quoted, plain)))).parse(input)
+}
+
+/// For each byte whether it ends a token; a quote does, so that a quoted run can follow.
+type Ends = [bool; 256];
+
+/// What ends a name.
+const NAME_ENDS: Ends = ends(b",;\" \t\n\r\x0b\x0c");
+/// What ends a parameter.
+const PARAMETER_ENDS: Ends = ends(b",;\"");
+
+const fn ends(bytes: &[u8]) -> Ends {
+    let mut table = [false; 256];
+    let mut number = 0;
+    while number < bytes.len() {
+        table[bytes[number] as usize] = true;
+        number += 1;
+    }
+    table
 }
 
 /// A quote and everything up to and with the next one, or to the end.

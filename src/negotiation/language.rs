@@ -5,6 +5,7 @@ use super::trace::Why;
 use crate::resource::{Policy, Quality, Settings, Variant, folds_to};
 
 /// How a variant's languages fare.
+#[derive(Clone, Copy)]
 pub(super) struct LanguageScore {
     pub quality: f32,
     pub why: Why,

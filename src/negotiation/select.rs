@@ -42,10 +42,16 @@ pub fn select(
     let any_language = variants.iter().any(|variant| variant.languages.is_some());
     let mut best: Option<Candidate<'_, '_>> = None;
     let mut rejected_by = Dimensions::NONE;
+    let mut previous: Option<(Option<&[u8]>, LanguageScore)> = None;
 
     for (number, variant) in variants.iter().enumerate() {
         let media_type = accept.score(variant, settings);
-        let language = language::score(variants, number, preferences.accept_language.as_ref(), any_language, settings);
+        // In scan order variants of one language often stand together; its score need not be worked out again.
+        let language = match previous {
+            Some((languages, score)) if languages == variant.languages => score,
+            _ => language::score(variants, number, preferences.accept_language.as_ref(), any_language, settings),
+        };
+        previous = Some((variant.languages, language));
         let (charset, charset_why) = charset::score(variant, preferences.accept_charset.as_ref(), settings.policy);
         let (coding, coding_why) = coding::score(variant, preferences.accept_encoding.as_ref(), settings.policy);
         let overall = media_type.quality * variant.source_quality.as_f32();

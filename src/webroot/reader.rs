@@ -341,6 +341,18 @@ impl<'a> Webroot<'a> {
         <[T]>::ref_from_bytes(self.section(section)).unwrap_or_default()
     }
 
+    /// One record, by its number; unlike [`Webroot::records`] without a division.
+    fn record<T: FromBytes + KnownLayout + Immutable + Unaligned>(
+        &self,
+        section: usize,
+        number: usize,
+    ) -> Option<&'a T> {
+        let Range { start, end } = self.layout.sections[section];
+        let start = start.checked_add(number.checked_mul(size_of::<T>())?)?;
+        let bytes = self.bytes.get(start..end)?.get(..size_of::<T>())?;
+        T::ref_from_bytes(bytes).ok()
+    }
+
     fn string(&self, string: StringRef) -> &'a [u8] {
         slice(self.section(STRINGS), string.offset.get(), string.length.get())
     }
@@ -348,7 +360,7 @@ impl<'a> Webroot<'a> {
     /// A symbol's string; symbol 0 is absent.
     fn symbol(&self, symbol: u32) -> Option<&'a [u8]> {
         let number = symbol.checked_sub(1)? as usize;
-        self.records::<StringRef>(SYMBOLS).get(number).map(|&string| self.string(string))
+        self.record::<StringRef>(SYMBOLS, number).map(|&string| self.string(string))
     }
 
     fn target(&self, record: &TargetRecord) -> Target<'a> {
