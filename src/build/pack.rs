@@ -1,18 +1,18 @@
 //! Walk, read, group, write: a site becomes a webroot in one pass over its bytes.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek};
+use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use rayon::prelude::*;
 
 use super::config::{Config, ConfigError};
-use super::extensions::Naming;
+use super::extensions::{Metadata, Naming};
 use super::group::{self, Representations};
 use super::replace::Replacement;
 use super::walk::{self, Fingerprint, SourceFile};
-use crate::webroot::writer::{WriteError, Writer};
+use crate::webroot::writer::{BodyId, WriteError, Writer};
 
 /// How to pack.
 #[derive(Clone, Debug, Default)]
@@ -90,6 +90,12 @@ pub enum BuildError {
     Write(#[from] WriteError),
 }
 
+impl From<io::Error> for BuildError {
+    fn from(error: io::Error) -> BuildError {
+        BuildError::Write(error.into())
+    }
+}
+
 /// Files of this length in bytes and more are read piece by piece; shorter ones are held as a whole.
 const STREAMED: u64 = 16 << 20;
 /// How much of a long file is read at once, in bytes.
@@ -150,8 +156,8 @@ fn write(
     let duplicates_saved = writer.duplicates_saved();
     let (_, mut written) = writer.finish(&resources)?;
     // A long duplicate that was taken back may have reached further than the end.
-    let webroot_length = written.stream_position().map_err(WriteError::Io)?;
-    out.set_len(webroot_length).map_err(WriteError::Io)?;
+    let webroot_length = written.stream_position()?;
+    out.set_len(webroot_length)?;
     Ok(Summary {
         files: tree.files.len() as u64,
         bytes,
@@ -166,16 +172,18 @@ fn write(
 
 /// Reads every file once and writes its content, batch by batch: while one batch is written the next is read
 /// and hashed on all cores. The order of contents is that of the files, so it does not depend on timing.
-fn add_contents(
+fn add_contents<W: Write + Seek>(
     files: &[SourceFile],
-    writer: &mut Writer<BufWriter<&File>>,
+    writer: &mut Writer<W>,
     options: &Options,
     report: &dyn Report,
 ) -> Result<Vec<Representations>, BuildError> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let naming = Naming::new(&options.config);
-    let read_batch =
-        |batch: &[SourceFile]| -> Vec<Result<Content, BuildError>> { batch.par_iter().map(read).collect() };
+    let sniffing = options.config.builtin_extensions;
+    let read_batch = |batch: &[SourceFile]| -> Vec<Result<Found, BuildError>> {
+        batch.par_iter().map(|file| read(file, &naming, sniffing)).collect()
+    };
 
     let mut known = Vec::with_capacity(files.len());
     let mut batches = batches(files);
@@ -190,7 +198,9 @@ fn add_contents(
                     report.warn(&Warning::new(&file.path, "was changed in the future; sent without Last-Modified"));
                 }
                 let modified = Some(file.modified).filter(|_| !future);
-                known.push(add_content(file, content?, modified, &naming, options, writer, report)?);
+                let (metadata, sniffed, content) = content?;
+                let (body, digest) = add_content(file, content, writer, report)?;
+                known.push(Representations { metadata, sniffed, body, digest, length: file.length, modified });
             }
             Ok(())
         };
@@ -232,18 +242,45 @@ enum Content {
     Streamed(File),
 }
 
+/// What was found out about a file: its metadata, whether its type is that of its beginning, its content.
+type Found = (Metadata, bool, Content);
+
 /// Reads a file, unless it is long. That it did not grow or shrink meanwhile its fingerprint tells.
-fn read(source: &SourceFile) -> Result<Content, BuildError> {
+fn read(source: &SourceFile, naming: &Naming<'_>, sniffing: bool) -> Result<Found, BuildError> {
     let mut file = File::open(&source.path).map_err(|error| failure(source, error))?;
-    if source.length >= STREAMED {
-        return Ok(Content::Streamed(file));
+    let mut metadata = naming.describe(source.name());
+    let sniffed = metadata.content_type.is_none() && sniffing;
+    let held = source.length < STREAMED;
+    let wanted = if held {
+        source.length as usize
+    } else if sniffed {
+        SNIFFED
+    } else {
+        0
+    };
+    let mut beginning = Vec::with_capacity(wanted);
+    while beginning.len() < wanted {
+        match rustix::io::read(&file, rustix::buffer::spare_capacity(&mut beginning)) {
+            Ok(0) => break,
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(failure(source, error.into())),
+        }
     }
-    let mut content = vec![0; source.length as usize];
-    let complete = file.read_exact(&mut content);
-    unchanged(source, &file, source.length)?;
-    complete.map_err(|error| failure(source, error))?;
-    let digest = *blake3::hash(&content).as_bytes();
-    Ok(Content::Held(content, digest))
+    if sniffed {
+        // The type found is that of the bytes as they are, so no coding is left to be undone.
+        metadata.codings = None;
+        let found = sniff(&beginning[..beginning.len().min(SNIFFED)]);
+        metadata.content_type = Some(naming.content_type(found, metadata.charset.as_deref()));
+    }
+    let content = if held {
+        unchanged(source, &file, beginning.len() as u64)?;
+        let digest = *blake3::hash(&beginning).as_bytes();
+        Content::Held(beginning, digest)
+    } else {
+        file.rewind().map_err(|error| failure(source, error))?;
+        Content::Streamed(file)
+    };
+    Ok((metadata, sniffed, content))
 }
 
 fn failure(source: &SourceFile, error: io::Error) -> BuildError {
@@ -262,51 +299,34 @@ fn unchanged(source: &SourceFile, file: &File, length: u64) -> Result<(), BuildE
     Ok(())
 }
 
-fn add_content(
+/// Writes a content, unless it is there already; a long one is read and hashed on the way.
+fn add_content<W: Write + Seek>(
     source: &SourceFile,
     content: Content,
-    modified: Option<u64>,
-    naming: &Naming<'_>,
-    options: &Options,
-    writer: &mut Writer<BufWriter<&File>>,
+    writer: &mut Writer<W>,
     report: &dyn Report,
-) -> Result<Representations, BuildError> {
-    let mut beginning = Vec::new();
-    let (body, digest) = match content {
+) -> Result<(BodyId, [u8; 32]), BuildError> {
+    let mut file = match content {
         Content::Held(content, digest) => {
             let body = writer.add_body(&content, digest)?;
             report.advance(source.length);
-            beginning = content;
-            (body, digest)
+            return Ok((body, digest));
         }
-        Content::Streamed(mut file) => {
-            let mut total = 0;
-            let streamed = writer.add_streamed_body(source.length, |piece| -> Result<(), BuildError> {
-                piece.clear();
-                (&mut file).take(PIECE as u64).read_to_end(piece).map_err(|error| failure(source, error))?;
-                total += piece.len() as u64;
-                if total > source.length {
-                    return Err(BuildError::Changed { path: source.path.clone() });
-                }
-                if beginning.is_empty() {
-                    beginning.extend(&piece[..piece.len().min(SNIFFED)]);
-                }
-                report.advance(piece.len() as u64);
-                Ok(())
-            })?;
-            unchanged(source, &file, total)?;
-            streamed
-        }
+        Content::Streamed(file) => file,
     };
-    let mut metadata = naming.describe(source.name());
-    let sniffed = metadata.content_type.is_none() && options.config.builtin_extensions;
-    if sniffed {
-        // The type found is that of the bytes as they are, so no coding is left to be undone.
-        metadata.codings = None;
-        let found = sniff(&beginning[..beginning.len().min(SNIFFED)]);
-        metadata.content_type = Some(naming.content_type(found, metadata.charset.as_deref()));
-    }
-    Ok(Representations { metadata, sniffed, body, digest, length: source.length, modified })
+    let mut total = 0;
+    let added = writer.add_streamed_body(source.length, |piece| -> Result<(), BuildError> {
+        piece.clear();
+        (&mut file).take(PIECE as u64).read_to_end(piece).map_err(|error| failure(source, error))?;
+        total += piece.len() as u64;
+        if total > source.length {
+            return Err(BuildError::Changed { path: source.path.clone() });
+        }
+        report.advance(piece.len() as u64);
+        Ok(())
+    })?;
+    unchanged(source, &file, total)?;
+    Ok(added)
 }
 
 /// The type of a content by its first bytes: by the system's shared-mime-info database where there is one; without,
