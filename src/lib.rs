@@ -19,13 +19,13 @@
 //! |---|---|---|
 //! | [`resource`] | the nouns: variant, quality value, settings | nothing |
 //! | [`http`] | RFC 9110 semantics and RFC 9112 syntax, without a socket | resource |
-//! | [`webroot`] | the file: its specification, reader, writer, verification | resource |
+//! | [`webroot`] | the file: its specification, reader, writer, verification | resource, http, sys |
 //! | [`negotiation`] | fields and variants in, a choice out | resource, http |
-//! | [`answer`] | (webroot, request head) → status, fields, which bytes | all of the above |
-//! | [`build`] | site directory → webroot file, offline | resource, http, negotiation, webroot |
+//! | [`answer`] | (webroot, request head) → status, fields, which bytes | resource, http, negotiation, webroot |
+//! | [`build`] | site directory → webroot file, offline | resource, http, webroot |
 //! | [`runtime`] | sockets and coroutines | answer, http, webroot, sys |
 //! | [`sys`] | the only unsafe code: memory maps, coroutine start | nothing of ours |
-//! | [`cli`] | arguments and messages of the two programs | all |
+//! | [`cli`] | arguments, messages and reports of the two programs | build, webroot |
 //!
 //! `negotiation`, `http` and `answer` are pure: no I/O, no clock.
 //!

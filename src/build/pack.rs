@@ -222,9 +222,9 @@ fn batches(files: &[SourceFile]) -> impl Iterator<Item = &[SourceFile]> {
     let mut rest = files;
     std::iter::from_fn(move || {
         let mut bytes = 0;
-        let held = |file: &SourceFile| if file.length < STREAMED { file.length } else { 0 };
         let fits = |file: &&SourceFile| {
-            bytes += held(file);
+            // A long file is not held, but it is open, and there must not be many of those at once.
+            bytes += file.length.min(STREAMED);
             bytes <= BATCH.0
         };
         let count = rest.iter().take(BATCH.1).take_while(fits).count().max(1).min(rest.len());
@@ -339,4 +339,22 @@ fn sniff(beginning: &[u8]) -> &'static str {
     // The database has names for things that are no media types, `inode/…` for instance.
     let known = ["text/", "image/", "audio/", "video/", "font/", "application/", "model/", "message/"];
     if known.iter().any(|main| found.starts_with(main)) { found } else { "application/octet-stream" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_hold_bounded_bytes_and_few_long_files() {
+        let fingerprint = Fingerprint::from(&std::fs::metadata(".").expect("the directory"));
+        let file = |length| SourceFile { path: "x".into(), key: b"/x".to_vec(), length, modified: 0, fingerprint };
+        for (length, count, most) in [(0, 5000, BATCH.1), (1 << 20, 100, 32), (STREAMED, 9, 2), (u64::MAX, 5, 2)] {
+            let files = vec![file(length); count];
+            let sizes: Vec<_> = batches(&files).map(<[SourceFile]>::len).collect();
+            assert_eq!(sizes.iter().sum::<usize>(), count);
+            assert!(sizes.iter().all(|&size| size <= most), "{length}: {sizes:?}");
+        }
+        assert_eq!(batches(&[]).count(), 0);
+    }
 }

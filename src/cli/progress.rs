@@ -49,6 +49,15 @@ impl Progress {
     }
 }
 
+impl Drop for Progress {
+    /// A bar that an error leaves behind would stand in the way of its message.
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 impl Report for Progress {
     fn begin(&self, files: u64, bytes: u64) {
         if !self.shown {
