@@ -4,9 +4,10 @@ use std::fmt::{self, Display, Write as _};
 
 use serde::Serialize;
 
-use super::{Answer, Content, Listener, answer_traced};
+use super::{Content, Listener, answer_traced};
 use crate::http::Status;
 use crate::http::request::RequestHead;
+use crate::http::response::field_lines;
 use crate::negotiation::{Choice, Field, Preferences, Scores, Step, Trace, Why};
 use crate::resource::{Policy, Settings, Variant};
 use crate::webroot::Webroot;
@@ -114,7 +115,7 @@ pub fn explain(webroot: Webroot<'_>, request: &RequestHead<'_>) -> Explanation {
         negotiations: recorder.negotiations,
         status: answer.status.code(),
         file: answer.selected.map(|stored| text(stored.variant().file_name)),
-        fields: fields(&answer),
+        fields: field_lines(answer.fields.bytes()),
         content_length: match &answer.content {
             Content::None => 0,
             Content::Stored(range) => range.end - range.start,
@@ -132,11 +133,6 @@ impl Explanation {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn fields(answer: &Answer<'_>) -> Vec<(String, String)> {
-    let lines = text(answer.fields.bytes());
-    lines.lines().filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.into(), value.into())).collect()
 }
 
 /// Writes down what a selection reports.

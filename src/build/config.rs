@@ -8,6 +8,7 @@ use globset::{Glob, GlobSet};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::extensions::is_token;
 use crate::resource::{Policy, Settings};
 
 /// The file in a site's root that configures how it is packed.
@@ -265,8 +266,7 @@ fn language_tag(value: &str) -> Result<(), String> {
 }
 
 fn token(value: &str) -> Result<(), String> {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if !value.is_empty() && value.bytes().all(is_token) {
+    if is_token(value) {
         return Ok(());
     }
     Err(format!("{value:?} is not a name of a charset or coding; expected one such as \"utf-8\" or \"gzip\""))

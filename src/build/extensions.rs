@@ -221,7 +221,8 @@ impl<'a> MediaType<'a> {
     }
 }
 
-fn is_token(text: &str) -> bool {
+/// Whether `text` is a token (RFC 9110, section 5.6.2).
+pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::http::response::field_lines;
 use crate::webroot::{Run, StoredVariant, Target, Webroot};
 
 /// A webroot's contents.
@@ -130,8 +131,6 @@ fn listed(key: &[u8], target: Target<'_>) -> ListedResource {
 
 fn listed_variant(stored: &StoredVariant<'_>) -> ListedVariant {
     let variant = stored.variant();
-    let block = text(stored.block());
-    let lines = block.lines().filter_map(|line| line.split_once(": "));
     ListedVariant {
         file: text(variant.file_name),
         media_type: text(variant.media_type),
@@ -142,7 +141,7 @@ fn listed_variant(stored: &StoredVariant<'_>) -> ListedVariant {
         length: variant.length,
         etag: text(stored.etag()),
         digest: hexadecimal(&stored.digest()),
-        fields: lines.map(|(name, value)| (name.into(), value.into())).collect(),
+        fields: field_lines(stored.block()),
     }
 }
 

@@ -69,6 +69,12 @@ pub fn push_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend(b"\r\n");
 }
 
+/// The names and values of rendered field lines, for showing them.
+pub fn field_lines(block: &[u8]) -> Vec<(String, String)> {
+    let text = String::from_utf8_lossy(block);
+    text.lines().filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.into(), value.into())).collect()
+}
+
 /// What the Connection field of a response says (RFC 9110, section 7.6.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connection {
