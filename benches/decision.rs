@@ -11,7 +11,7 @@ use connegd::answer::{Content, answer};
 use connegd::build::{self, Config, Options, Report};
 use connegd::http::request::{self, Parsed};
 use connegd::negotiation::{Choice, NoTrace, Preferences, parse, select};
-use connegd::resource::{Dimensions, Level, Policy, Quality, Settings, Variant};
+use connegd::resource::{Dimensions, Policy, Settings, Variant};
 use connegd::webroot::Mapped;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
@@ -57,19 +57,8 @@ fn selection(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("select for Chrome among");
     for count in [1, 8, 64] {
         let types: Vec<_> = (0..count).map(|number| format!("application/x-{number}")).collect();
-        let variant = |media_type: &'static [u8]| Variant {
-            file_name: b"x",
-            media_type,
-            level: Level::of(media_type, None),
-            source_quality: Quality::FULL,
-            charset: None,
-            languages: None,
-            codings: None,
-            length: 9,
-        };
-        let mut variants: Vec<_> =
-            types.iter().map(|name| Variant { media_type: name.as_bytes(), ..variant(b"") }).collect();
-        variants[count - 1] = variant(b"text/html");
+        let mut variants: Vec<_> = types.iter().map(|name| Variant::of_type(b"x", name.as_bytes(), 9)).collect();
+        variants[count - 1] = Variant::of_type(b"x", b"text/html", 9);
         let mut preferences = Preferences::default();
         preferences.read(Dimensions::TYPE, Some(CHROME_ACCEPT), Policy::Modern);
         let settings = Settings::default();

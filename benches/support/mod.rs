@@ -3,7 +3,7 @@
 use std::io::{Seek, Write};
 
 use connegd::http::response::Representation;
-use connegd::resource::{Level, Quality, Settings, Variant};
+use connegd::resource::{Settings, Variant};
 use connegd::webroot::writer::{TargetDraft, WriteError, Writer};
 
 /// The key of one resource; like a site's, with a hundred directories.
@@ -34,17 +34,7 @@ pub fn write_webroot<W: Write + Seek>(count: usize, out: W) -> Result<W, WriteEr
             variants.push((file_name, media_type, content.len() as u64, block, body));
         }
         let run = writer.add_run(variants.iter().map(|(file_name, media_type, length, block, body)| {
-            let media_type = media_type.as_bytes();
-            let variant = Variant {
-                file_name: file_name.as_bytes(),
-                media_type,
-                level: Level::of(media_type, None),
-                source_quality: Quality::FULL,
-                charset: None,
-                languages: None,
-                codings: None,
-                length: *length,
-            };
+            let variant = Variant::of_type(file_name.as_bytes(), media_type.as_bytes(), *length);
             (variant, block, *body)
         }))?;
         resources.push((key(number).into_bytes(), TargetDraft::Negotiated(run, Settings::default())));

@@ -6,7 +6,7 @@ use super::{Answer, Content, Fields};
 use crate::http::response::push_field;
 use crate::http::{Status, escape};
 use crate::negotiation::{Choice, NoTrace, Preferences, select};
-use crate::resource::{Dimensions, Level, Policy, Quality, Settings, Variant};
+use crate::resource::{Dimensions, Policy, Settings, Variant};
 use crate::webroot::Run;
 
 /// An answer of `status` that explains itself. `fields` are field lines to send along.
@@ -104,19 +104,9 @@ fn page(
 }
 
 fn prefers_plain_text(accept: Option<&[u8]>) -> bool {
-    let variant = |media_type: &'static [u8]| Variant {
-        file_name: b"",
-        media_type,
-        level: Level::of(media_type, None),
-        source_quality: Quality::FULL,
-        charset: None,
-        languages: None,
-        codings: None,
-        length: 0,
-    };
     let mut preferences = Preferences::default();
     preferences.read(Dimensions::TYPE, accept, Policy::Modern);
-    let variants = [variant(b"text/html"), variant(b"text/plain")];
+    let variants = [b"text/html".as_slice(), b"text/plain"].map(|media_type| Variant::of_type(b"", media_type, 0));
     select(&variants, &preferences, &Settings::default(), &mut NoTrace) == Choice::Selected(1)
 }
 

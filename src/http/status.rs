@@ -68,11 +68,6 @@ impl Status {
             Status::HttpVersionNotSupported => "HTTP/1.1 505 HTTP Version Not Supported\r\n",
         }
     }
-
-    /// Whether the answer reports that the request could not be fulfilled (4xx, 5xx).
-    pub const fn is_error(self) -> bool {
-        self.code() >= 400
-    }
 }
 
 impl std::fmt::Display for Status {

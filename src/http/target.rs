@@ -55,11 +55,14 @@ pub fn key<'a>(path: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8], Sta
     }
     scratch.clear();
     scratch.push(b'/');
+    // A path that ends in a slash or a dot segment names a directory; any other keeps no final slash.
+    let mut names_directory = true;
     for segment in path.split(|&byte| byte == b'/') {
         let start = scratch.len();
         decode(segment, scratch)?;
+        names_directory = true;
         match &scratch[start..] {
-            b"" => continue,
+            b"" => {}
             b"." => scratch.truncate(start),
             b".." => {
                 scratch.truncate(start);
@@ -67,16 +70,13 @@ pub fn key<'a>(path: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8], Sta
                 let parent = scratch.iter().rposition(|&byte| byte == b'/').ok_or(Status::BadRequest)?;
                 scratch.truncate(parent + 1);
             }
-            _ => scratch.push(b'/'),
+            _ => {
+                scratch.push(b'/');
+                names_directory = false;
+            }
         }
     }
-    // A path that ends in a slash or a dot segment names a directory; any other keeps no final slash.
-    let last = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-    let names_directory = match last {
-        b"" => true,
-        _ => is_dot_segment(last),
-    };
-    if !names_directory && scratch.len() > 1 {
+    if !names_directory {
         scratch.pop();
     }
     Ok(scratch)
@@ -93,12 +93,6 @@ fn is_normal(path: &[u8]) -> bool {
         }
     }
     path.first() == Some(&b'/')
-}
-
-/// Whether `segment` is `.` or `..`, percent-encoded or not.
-fn is_dot_segment(segment: &[u8]) -> bool {
-    let mut decoded = Vec::with_capacity(segment.len());
-    decode(segment, &mut decoded).is_ok() && matches!(&decoded[..], b"." | b"..")
 }
 
 /// Appends `segment`, percent-decoded once.

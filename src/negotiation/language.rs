@@ -120,20 +120,12 @@ fn begins(tag: &[u8], prefix: &[u8], policy: Policy) -> bool {
     }
 }
 
-/// The smallest position in `language-priority` over the variant's tags (R69).
+/// The smallest position in `language-priority` over the variant's tags (R69). An entry fits a tag that begins with
+/// it: as a plain string for Apache (B4), at a subtag otherwise.
 fn priority(variant: &Variant<'_>, settings: &Settings) -> Option<usize> {
-    let fits = |entry: &String| {
-        variant.language_tags().any(|tag| match settings.policy {
-            Policy::Apache => {
-                let prefix = entry.as_bytes();
-                tag.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-            }
-            Policy::Modern => {
-                let prefix = entry.as_bytes();
-                tag.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-                    && matches!(tag.get(prefix.len()), None | Some(b'-'))
-            }
-        })
+    let fits = |entry: &[u8], tag: &[u8]| {
+        tag.get(..entry.len()).is_some_and(|start| start.eq_ignore_ascii_case(entry))
+            && (settings.policy == Policy::Apache || matches!(tag.get(entry.len()), None | Some(b'-')))
     };
-    settings.language_priority.iter().position(fits)
+    settings.language_priority.iter().position(|entry| variant.language_tags().any(|tag| fits(entry.as_bytes(), tag)))
 }

@@ -159,16 +159,7 @@ mod tests {
     fn variant(text: &'static str) -> Variant<'static> {
         let mut parts = text.split(';');
         let media_type = parts.next().unwrap().as_bytes();
-        let mut variant = Variant {
-            file_name: text.as_bytes(),
-            media_type,
-            level: Level::of(media_type, None),
-            source_quality: Quality::FULL,
-            charset: None,
-            languages: None,
-            codings: None,
-            length: 20,
-        };
+        let mut variant = Variant::of_type(text.as_bytes(), media_type, 20);
         for part in parts {
             let (key, value) = part.split_once('=').unwrap();
             match key {

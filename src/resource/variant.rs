@@ -24,6 +24,20 @@ pub struct Variant<'a> {
 }
 
 impl<'a> Variant<'a> {
+    /// A variant of which nothing is known but its name, its type (`type/subtype` in lower case) and its length.
+    pub fn of_type(file_name: &'a [u8], media_type: &'a [u8], length: u64) -> Variant<'a> {
+        Variant {
+            file_name,
+            media_type,
+            level: Level::of(media_type, None),
+            source_quality: Quality::FULL,
+            charset: None,
+            languages: None,
+            codings: None,
+            length,
+        }
+    }
+
     /// Its language tags, in the order of the file name.
     pub fn language_tags(&self) -> impl Iterator<Item = &'a [u8]> {
         self.languages.into_iter().flat_map(|tags| tags.split(|&byte| byte == b','))

@@ -88,11 +88,6 @@ impl<W: Write + Seek> Writer<W> {
         self.duplicates_saved
     }
 
-    /// How many different contents were written.
-    pub fn body_count(&self) -> usize {
-        self.bodies.len()
-    }
-
     /// Adds a content whose BLAKE3 digest is `digest`; writes it unless it is there already.
     ///
     /// # Errors
