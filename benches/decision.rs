@@ -10,7 +10,7 @@ use std::path::Path;
 use connegd::answer::{Content, answer};
 use connegd::build::{self, Config, Options, Report};
 use connegd::http::request::{self, Parsed};
-use connegd::negotiation::{Choice, NoTrace, Preferences, parse, select};
+use connegd::negotiation::{Algorithm, Choice, NoTrace, Preferences, select};
 use connegd::resource::{Dimensions, Policy, Settings, Variant};
 use connegd::webroot::Mapped;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -47,8 +47,13 @@ fn fields(criterion: &mut Criterion) {
         ("Claude Code", b"text/markdown, text/html, */*", 3),
         ("40 ranges", forty.as_bytes(), 40),
     ] {
-        assert_eq!(parse(value, Policy::Modern).len(), count);
-        group.bench_function(name, |bencher| bencher.iter(|| parse(black_box(value), Policy::Modern)));
+        let read = |value| {
+            let mut preferences = Preferences::default();
+            preferences.read(Dimensions::TYPE, Some(value), Policy::Modern);
+            preferences.of(Dimensions::TYPE).map_or(0, <[_]>::len)
+        };
+        assert_eq!(read(value), count);
+        group.bench_function(name, |bencher| bencher.iter(|| read(black_box(value))));
     }
     group.finish();
 }
@@ -62,9 +67,12 @@ fn selection(criterion: &mut Criterion) {
         let mut preferences = Preferences::default();
         preferences.read(Dimensions::TYPE, Some(CHROME_ACCEPT), Policy::Modern);
         let settings = Settings::default();
-        assert_eq!(select(&variants, &preferences, &settings, &mut NoTrace), Choice::Selected(count - 1));
+        assert_eq!(
+            select(&variants, &preferences, &settings, Algorithm::Local, &mut NoTrace),
+            Choice::Selected(count - 1)
+        );
         group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
-            bencher.iter(|| select(black_box(&variants), &preferences, &settings, &mut NoTrace));
+            bencher.iter(|| select(black_box(&variants), &preferences, &settings, Algorithm::Local, &mut NoTrace));
         });
     }
     group.finish();

@@ -4,6 +4,8 @@
 //! free and in directories that are removed, and speaks raw bytes to them; nothing here waits for time to
 //! pass.
 
+mod apache_examples;
+mod apache_manual;
 mod architecture;
 mod cli;
 mod explain_cases;

@@ -261,7 +261,7 @@ fn directory_index_tries_its_names_in_order() {
     assert_eq!(server.get("/redirect/", &[]).field("Location"), Some("/redirect/sub/"));
     let mapped = Mapped::open(&workshop.out()).unwrap();
     let root = mapped.webroot().find(b"/").unwrap();
-    assert!(matches!(root.target(), Target::Index(alternatives) if alternatives.iter().len() == 2));
+    assert!(matches!(root.target(), Target::Index(alternatives, _) if alternatives.iter().len() == 2));
 }
 
 #[test]

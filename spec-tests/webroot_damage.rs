@@ -38,7 +38,7 @@ fn exercise(webroot: Webroot<'_>) {
     }
     for resource in webroot.resources() {
         black_box(webroot.find(resource.key()));
-        if let Target::Index(alternatives) = resource.target() {
+        if let Target::Index(alternatives, _) = resource.target() {
             black_box(alternatives.iter().count());
         }
     }

@@ -4,24 +4,30 @@ use std::io::Cursor;
 use std::path::Path;
 
 use connegd::answer::answer;
+use connegd::http::Status;
 use connegd::http::request::RequestHead;
 use connegd::http::response::Representation;
-use connegd::resource::{Level, Quality, Settings, Variant};
-use connegd::webroot::writer::{BodyId, TargetDraft, Writer};
-use connegd::webroot::{Layout, Mapped, Target, check};
+use connegd::resource::{Dimensions, Level, Note, Quality, Settings, Variant};
+use connegd::webroot::writer::{BodyId, EntryDraft, NegotiatedDraft, OutcomeDraft, TargetDraft, VariantDraft, Writer};
+use connegd::webroot::{Layout, Mapped, Outcome, Target, check};
 
 use crate::support::{Workshop, text};
 
 #[test]
 fn frozen_webroots_open() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/webroots");
-    let mapped = Mapped::open(&directory.join("v1.webroot")).expect("format 1 is read");
+    let error = Mapped::open(&directory.join("v1.webroot")).expect_err("format 1 is of the past").to_string();
+    assert!(error.contains("format 1, and this program reads format 2\npack the site again"), "{error}");
+    let mapped = Mapped::open(&directory.join("v2.webroot")).expect("format 2 is read");
     let webroot = mapped.webroot();
     assert!(check::verify(&webroot).is_empty());
     let head = RequestHead { accept: Some(b"text/markdown"[..].into()), ..RequestHead::get(b"/page") };
     let selected = answer(webroot, &head).selected.expect("a variant");
     assert_eq!(text(selected.variant().file_name), "page.md");
     assert_eq!(text(webroot.bytes(selected.body())), "# A page\n");
+    let head = RequestHead { accept: Some(b"text/plain"[..].into()), ..RequestHead::get(b"/map") };
+    let selected = answer(webroot, &head).selected.expect("a variant");
+    assert_eq!(text(webroot.bytes(selected.body())), "Une page\n");
 }
 
 /// A writer that takes three bytes at a time, as pipes and signals can make any writer do.
@@ -51,7 +57,7 @@ fn variant<'a>(name: &'a str, languages: Option<&'a [u8]>) -> Variant<'a> {
         charset: Some(b"utf-8"),
         languages,
         codings: Some(b"gzip, compress"),
-        length: 5,
+        length: Some(5),
     }
 }
 
@@ -64,19 +70,47 @@ fn write_small(writer: Writer<Reluctant>) -> Vec<u8> {
     let second = body(&mut writer, b"");
     assert_eq!(body(&mut writer, b"hello"), first);
     let block = |length| {
-        Representation { etag: b"\"t\"", content_type: b"x/y", content_length: length, ..Default::default() }.render()
+        Representation { etag: b"\"t\"", content_type: b"x/y", content_length: Some(length), ..Default::default() }
+            .render()
     };
     let (five, none) = (block(5), block(0));
-    let run = writer
-        .add_run([(variant("a.html", Some(b"en,fr")), &five, first), (variant("b.html", None), &none, second)])
-        .expect("a run");
+    let root = writer.add_settings(&Settings::default()).expect("settings");
     let settings = Settings { language_priority: vec!["en".into()], ..Settings::default() };
+    let settings = writer.add_settings(&settings).expect("settings");
+    let plain = |variant, block, body| VariantDraft { variant, block, body: Some(body), entry: None };
+    let run = writer
+        .add_run([
+            plain(variant("a.html", Some(b"en,fr")), &five, first),
+            plain(variant("b.html", None), &none, second),
+        ])
+        .expect("a run");
+    let fields = Representation { vary: b"Accept", ..Default::default() }.render();
+    let entry = |name, outcome| VariantDraft {
+        variant: Variant { length: None, ..variant(name, None) },
+        block: &fields,
+        body: None,
+        entry: Some(EntryDraft { description: b"text", outcome, also_varies: true }),
+    };
+    let missing = OutcomeDraft::Failure { status: Status::NotFound, chosen: true };
+    let entries = [entry("x", OutcomeDraft::Reference(b"/a")), entry("y", missing)];
+    let map = writer.add_run(entries).expect("a run");
+    let of = |run, map| NegotiatedDraft {
+        run,
+        settings,
+        vary: Dimensions::TYPE | Dimensions::CODING,
+        transparent: true,
+        map,
+        literal: map,
+    };
     let resources = [
-        (b"/a".to_vec(), TargetDraft::Negotiated(run, settings)),
+        (b"/a".to_vec(), TargetDraft::Negotiated(of(run, false))),
         (b"/d".to_vec(), TargetDraft::Redirect(b"/d/".to_vec())),
-        (b"/d/".to_vec(), TargetDraft::Index(vec![TargetDraft::Redirect(b"/e".to_vec())])),
+        (b"/d/".to_vec(), TargetDraft::Index(vec![TargetDraft::Redirect(b"/e".to_vec())], root)),
+        (b"/f".to_vec(), TargetDraft::Failure(Status::InternalServerError)),
+        (b"/m.var".to_vec(), TargetDraft::Negotiated(of(map, true))),
     ];
-    let (_, out) = writer.finish(&resources).expect("a webroot");
+    let note = Note { path: "/m.var".into(), line: Some(3), what: "names y".into() };
+    let (_, out) = writer.finish(&resources, &[note]).expect("a webroot");
     out.0.into_inner()
 }
 
@@ -87,14 +121,28 @@ fn what_is_written_is_read_back() {
     let webroot = layout.view(&bytes);
     assert!(check::verify(&webroot).is_empty());
     assert_eq!(webroot.bodies().len(), 2);
-    let Some(Target::Negotiated(run, settings)) = webroot.find(b"/a").map(|found| found.target()) else { panic!() };
-    assert_eq!(settings.language_priority, ["en"]);
+    assert_eq!(webroot.notes().map(|note| note.to_string()).collect::<Vec<_>>(), ["/m.var:3: names y"]);
+    assert!(webroot.settings().language_priority.is_empty());
+    let Some(Target::Negotiated(found)) = webroot.find(b"/a").map(|found| found.target()) else { panic!() };
+    assert_eq!(found.settings.language_priority, ["en"]);
+    assert_eq!(found.vary, Dimensions::TYPE | Dimensions::CODING);
+    assert!(found.transparent && !found.map && !found.literal);
+    let run = found.run;
     assert_eq!(run.get(0).unwrap().variant(), variant("a.html", Some(b"en,fr")));
-    assert_eq!(run.get(1).unwrap().variant(), Variant { length: 0, ..variant("b.html", None) });
+    assert_eq!(run.get(1).unwrap().variant(), Variant { length: Some(0), ..variant("b.html", None) });
     assert_eq!(webroot.bytes(run.get(0).unwrap().body()), b"hello");
     assert_eq!(run.get(0).unwrap().etag(), b"\"t\"");
     assert!(matches!(webroot.find(b"/d").map(|found| found.target()), Some(Target::Redirect(b"/d/"))));
-    let Some(Target::Index(alternatives)) = webroot.find(b"/d/").map(|found| found.target()) else { panic!() };
+    let Some(Target::Negotiated(map)) = webroot.find(b"/m.var").map(|found| found.target()) else { panic!() };
+    assert!(map.map && map.literal);
+    let entry = map.run.get(0).unwrap();
+    assert_eq!((entry.outcome(), entry.also_varies()), (Outcome::Reference(b"/a"), true));
+    assert_eq!((entry.variant().length, entry.description()), (None, &b"text"[..]));
+    let outcome = map.run.get(1).unwrap().outcome();
+    assert_eq!(outcome, Outcome::Failure { status: Status::NotFound, chosen: true });
+    let failure = webroot.find(b"/f").map(|found| found.target());
+    assert!(matches!(failure, Some(Target::Failure(Status::InternalServerError))));
+    let Some(Target::Index(alternatives, _)) = webroot.find(b"/d/").map(|found| found.target()) else { panic!() };
     assert!(matches!(alternatives.iter().next(), Some(Target::Redirect(b"/e"))));
     assert!(webroot.find(b"/b").is_none());
     assert!(webroot.find(b"").is_none());
@@ -105,20 +153,23 @@ fn every_key_of_a_large_index_is_found_and_no_other() {
     let names: Vec<_> = (0..20_000).map(|number| format!("d{}/page-{number}.html", number % 100)).collect();
     let mut writer = Writer::new(Cursor::new(Vec::new())).expect("a writer");
     let body = writer.add_body(b"x", *blake3::hash(b"x").as_bytes()).expect("a body");
-    let block = Representation { etag: b"\"t\"", content_length: 1, ..Default::default() }.render();
+    let block = Representation { etag: b"\"t\"", content_length: Some(1), ..Default::default() }.render();
+    let settings = writer.add_settings(&Settings::default()).expect("settings");
     let mut resources: Vec<_> = names
         .iter()
         .map(|name| {
-            let run = writer.add_run([(Variant { length: 1, ..variant(name, None) }, &block, body)]).expect("a run");
-            (format!("/{name}").into_bytes(), TargetDraft::File(run))
+            let variant = Variant { length: Some(1), ..variant(name, None) };
+            let draft = VariantDraft { variant, block: &block, body: Some(body), entry: None };
+            let run = writer.add_run([draft]).expect("a run");
+            (format!("/{name}").into_bytes(), TargetDraft::File(run, settings))
         })
         .collect();
     resources.sort_by(|a, b| a.0.cmp(&b.0));
-    let bytes = writer.finish(&resources).expect("a webroot").1.into_inner();
+    let bytes = writer.finish(&resources, &[]).expect("a webroot").1.into_inner();
     let layout = Layout::read(&bytes).expect("a sound webroot");
     let webroot = layout.view(&bytes);
     for name in &names {
-        let Some(Target::File(run)) = webroot.find(format!("/{name}").as_bytes()).map(|found| found.target()) else {
+        let Some(Target::File(run, _)) = webroot.find(format!("/{name}").as_bytes()).map(|found| found.target()) else {
             panic!("{name}")
         };
         assert_eq!(run.get(0).unwrap().variant().file_name, name.as_bytes());
@@ -142,5 +193,5 @@ fn a_file_that_is_no_webroot_is_called_that() {
     let mut other = std::fs::read(Workshop::with_site(&[("a.txt", b"a")]).pack()).unwrap();
     other[8] = 99;
     let error = Layout::read(&other).expect_err("another version").to_string();
-    assert!(error.starts_with("it is a webroot of format 99, and this program reads format 1"), "{error}");
+    assert!(error.starts_with("it is a webroot of format 99, and this program reads format 2"), "{error}");
 }

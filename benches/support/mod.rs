@@ -3,8 +3,8 @@
 use std::io::{Seek, Write};
 
 use connegd::http::response::Representation;
-use connegd::resource::{Settings, Variant};
-use connegd::webroot::writer::{TargetDraft, WriteError, Writer};
+use connegd::resource::{Dimensions, Settings, Variant};
+use connegd::webroot::writer::{NegotiatedDraft, TargetDraft, VariantDraft, WriteError, Writer};
 
 /// The key of one resource; like a site's, with a hundred directories.
 pub fn key(number: usize) -> String {
@@ -14,6 +14,7 @@ pub fn key(number: usize) -> String {
 /// Writes a webroot of `count` negotiated resources, each between HTML and Markdown, with contents of a few bytes.
 pub fn write_webroot<W: Write + Seek>(count: usize, out: W) -> Result<W, WriteError> {
     let mut writer = Writer::new(out)?;
+    let settings = writer.add_settings(&Settings::default())?;
     let mut resources = Vec::with_capacity(count);
     for number in 0..count {
         let mut variants = Vec::new();
@@ -27,7 +28,7 @@ pub fn write_webroot<W: Write + Seek>(count: usize, out: W) -> Result<W, WriteEr
                 vary: b"Accept",
                 last_modified: Some(1_700_000_000),
                 content_type: media_type.as_bytes(),
-                content_length: content.len() as u64,
+                content_length: Some(content.len() as u64),
                 ..Representation::default()
             }
             .render();
@@ -35,10 +36,12 @@ pub fn write_webroot<W: Write + Seek>(count: usize, out: W) -> Result<W, WriteEr
         }
         let run = writer.add_run(variants.iter().map(|(file_name, media_type, length, block, body)| {
             let variant = Variant::of_type(file_name.as_bytes(), media_type.as_bytes(), *length);
-            (variant, block, *body)
+            VariantDraft { variant, block, body: Some(*body), entry: None }
         }))?;
-        resources.push((key(number).into_bytes(), TargetDraft::Negotiated(run, Settings::default())));
+        let target =
+            NegotiatedDraft { run, settings, vary: Dimensions::TYPE, transparent: true, map: false, literal: false };
+        resources.push((key(number).into_bytes(), TargetDraft::Negotiated(target)));
     }
     resources.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(writer.finish(&resources)?.1)
+    Ok(writer.finish(&resources, &[])?.1)
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+pub mod apache_server;
+
 /// A read that takes this long has failed. It bounds hangs; no test relies on it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -111,11 +113,7 @@ impl Server {
     }
 
     pub fn connect(&self) -> Connection {
-        let stream = TcpStream::connect(self.address).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a socket option");
-        stream.set_write_timeout(Some(PATIENCE)).expect("a socket option");
-        stream.set_nodelay(true).expect("a socket option");
-        Connection { stream, received: Vec::new() }
+        Connection::to(self.address)
     }
 
     /// One request on a connection of its own: method and target, further field lines.
@@ -170,6 +168,14 @@ pub struct Connection {
 }
 
 impl Connection {
+    pub fn to(address: SocketAddr) -> Connection {
+        let stream = TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket option");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a socket option");
+        stream.set_nodelay(true).expect("a socket option");
+        Connection { stream, received: Vec::new() }
+    }
+
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).expect("the server reads");
     }

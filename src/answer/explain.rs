@@ -4,12 +4,13 @@ use std::fmt::{self, Display, Write as _};
 
 use serde::Serialize;
 
+use super::negotiated::preferences;
 use super::{Content, Listener, answer_traced};
 use crate::http::Status;
 use crate::http::request::RequestHead;
 use crate::http::response::field_lines;
-use crate::negotiation::{Choice, Field, Preferences, Scores, Step, Trace, Why};
-use crate::resource::{Policy, Settings, Variant};
+use crate::negotiation::{Algorithm, Choice, Preferences, Scores, Step, Trace, Why, select};
+use crate::resource::{Dimensions, Policy, Settings, Variant};
 use crate::webroot::Webroot;
 
 /// A decision and the answer it led to.
@@ -40,10 +41,26 @@ pub struct Negotiation {
     pub variants: Vec<ScoredVariant>,
     /// How the acceptable ones were compared.
     pub comparisons: Vec<Comparison>,
+    /// How the choice was made: `local` as usual, `local-strict` or `remote` because Negotiate asks for it, `none`
+    /// because it asks for the list.
+    pub algorithm: &'static str,
     /// The number of the selected variant, from 0.
     pub selected: Option<usize>,
+    /// The number of the variant that is best by the remote algorithm, but of which the client must decide (R89).
+    pub indefinite: Option<usize>,
     /// The dimensions in which some variant was refused, if none was acceptable.
     pub rejected_by: Vec<&'static str>,
+    /// Under the modern policy, what Apache would have done, if that is something else.
+    pub apache: Option<ApacheChoice>,
+}
+
+/// What Apache would have done with the same variants and the same request.
+#[derive(Clone, Debug, Serialize)]
+pub struct ApacheChoice {
+    /// The number of the variant it would have selected; `None` is 406.
+    pub selected: Option<usize>,
+    /// What decides there.
+    pub why: String,
 }
 
 /// A field of the request, parsed.
@@ -70,8 +87,8 @@ pub struct ScoredVariant {
     pub codings: Option<String>,
     /// Source quality in thousandths.
     pub source_quality: u16,
-    /// Length in bytes.
-    pub length: u64,
+    /// Length in bytes, if it is known.
+    pub length: Option<u64>,
     /// Qualities of type, language, charset and coding, with their reasons.
     pub qualities: Vec<ReasonedQuality>,
     /// Type quality times source quality.
@@ -108,7 +125,7 @@ pub struct Comparison {
 
 /// Answers `request` and tells why.
 pub fn explain(webroot: Webroot<'_>, request: &RequestHead<'_>) -> Explanation {
-    let mut recorder = Recorder::default();
+    let mut recorder = Recorder { request, negotiations: Vec::new() };
     let answer = answer_traced(webroot, request, &mut recorder);
     Explanation {
         target: text(request.target),
@@ -136,43 +153,59 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Writes down what a selection reports.
-#[derive(Default)]
-struct Recorder {
+struct Recorder<'r> {
+    request: &'r RequestHead<'r>,
     negotiations: Vec<Negotiation>,
 }
 
-impl Recorder {
+impl Recorder<'_> {
     fn current(&mut self) -> Option<&mut Negotiation> {
         self.negotiations.last_mut()
     }
 }
 
-impl Listener for Recorder {
-    fn negotiating(&mut self, variants: &[Variant<'_>], preferences: &Preferences<'_>, settings: &Settings) {
+impl Listener for Recorder<'_> {
+    fn negotiating(
+        &mut self,
+        variants: &[Variant<'_>],
+        preferences: &Preferences<'_>,
+        settings: &Settings,
+        algorithm: Option<Algorithm>,
+    ) {
         let marked = |has: fn(&Variant<'_>) -> bool| variants.iter().any(has);
-        let field = |name, field: &Option<Field<'_>>| ParsedField {
+        let field = |name, dimension| ParsedField {
             name,
-            items: field
-                .as_ref()
+            items: preferences
+                .of(dimension)
                 .map(|items| items.iter().map(|item| (text(item.name), item.quality.to_string())).collect()),
         };
-        let mut fields = vec![field("Accept", &preferences.accept)];
+        let mut fields = vec![field("Accept", Dimensions::TYPE)];
         if marked(|variant| variant.languages.is_some()) {
-            fields.push(field("Accept-Language", &preferences.accept_language));
+            fields.push(field("Accept-Language", Dimensions::LANGUAGE));
         }
-        if marked(|variant| variant.charset.is_some()) || preferences.accept_charset.is_some() {
-            fields.push(field("Accept-Charset", &preferences.accept_charset));
+        if marked(|variant| variant.charset.is_some()) || preferences.of(Dimensions::CHARSET).is_some() {
+            fields.push(field("Accept-Charset", Dimensions::CHARSET));
         }
-        if marked(|variant| variant.codings.is_some()) || preferences.accept_encoding.is_some() {
-            fields.push(field("Accept-Encoding", &preferences.accept_encoding));
+        if marked(|variant| variant.codings.is_some()) || preferences.of(Dimensions::CODING).is_some() {
+            fields.push(field("Accept-Encoding", Dimensions::CODING));
         }
+        let apache = (settings.policy == Policy::Modern && algorithm == Some(Algorithm::Local))
+            .then(|| as_apache(variants, self.request, settings));
         self.negotiations.push(Negotiation {
             policy: settings.policy,
             preferences: fields,
             variants: variants.iter().map(unscored).collect(),
             comparisons: Vec::new(),
+            algorithm: match algorithm {
+                Some(Algorithm::Local) => "local",
+                Some(Algorithm::LocalStrict) => "local-strict",
+                Some(Algorithm::Remote) => "remote",
+                None => "none",
+            },
             selected: None,
+            indefinite: None,
             rejected_by: Vec::new(),
+            apache,
         });
     }
 
@@ -180,12 +213,44 @@ impl Listener for Recorder {
         let Some(current) = self.current() else { return };
         match choice {
             Choice::Selected(number) => current.selected = Some(number),
+            Choice::Indefinite(number) => current.indefinite = Some(number),
             Choice::NotAcceptable(rejected_by) => current.rejected_by = rejected_by.names().collect(),
+        }
+        let same = |apache: &ApacheChoice| apache.selected == current.selected;
+        if current.apache.as_ref().is_some_and(same) {
+            current.apache = None;
+        }
+        // What decides between their choice and ours is known now.
+        let Negotiation { apache: Some(apache), selected: Some(ours), variants, .. } = current else { return };
+        if apache.selected.is_none() {
+            apache.why = format!("{} refused for its {}", variants[*ours].file, apache.why);
         }
     }
 }
 
-impl Trace for Recorder {
+/// What Apache would select, and what decides; for nothing, what the variants are refused for.
+fn as_apache(variants: &[Variant<'_>], request: &RequestHead<'_>, settings: &Settings) -> ApacheChoice {
+    let settings = Settings { policy: Policy::Apache, ..settings.clone() };
+    let preferences = preferences(variants, Policy::Apache, request);
+    let mut steps: Vec<Step> = Vec::new();
+    match select(variants, &preferences, &settings, Algorithm::Local, &mut steps) {
+        Choice::Selected(number) | Choice::Indefinite(number) => {
+            let decided = steps.iter().rev().find_map(|step| match step {
+                Step::Compared { variant, best, wins, by } if (if *wins { variant } else { best }) == &number => {
+                    Some(by.describe())
+                }
+                _ => None,
+            });
+            let why = decided.unwrap_or("it is the only one that is acceptable there").into();
+            ApacheChoice { selected: Some(number), why }
+        }
+        Choice::NotAcceptable(rejected_by) => {
+            ApacheChoice { selected: None, why: rejected_by.names().collect::<Vec<_>>().join(", ") }
+        }
+    }
+}
+
+impl Trace for Recorder<'_> {
     fn step(&mut self, step: impl FnOnce() -> Step) {
         let Some(current) = self.current() else { return };
         match step() {
@@ -244,7 +309,7 @@ fn reason(why: Why, items: Option<&Vec<(String, String)>>) -> String {
         Why::NotMarked => "not marked".into(),
         Why::NoneMarked => "none marked".into(),
         Why::Named(_) => "named".into(),
-        Why::Matched(number) => format!("by {}", item(number)),
+        Why::Prefix(number) | Why::Wildcard(number) => format!("by {}", item(number)),
         Why::WildcardFiddle(number) => format!("by {}, R60", item(number)),
         Why::BroaderLanguage(number) => format!("by {}, R66", item(number)),
         Why::Fallback => "fallback, R68".into(),
@@ -271,8 +336,7 @@ impl Display for Explanation {
 }
 
 fn reason_phrase(status: u16) -> &'static str {
-    let known = [Status::Ok, Status::MovedPermanently, Status::BadRequest, Status::NotFound, Status::NotAcceptable];
-    known.iter().find(|known| known.code() == status).map_or("", |known| known.reason())
+    Status::from_code(status).map_or("", Status::reason)
 }
 
 impl Display for Negotiation {
@@ -302,10 +366,23 @@ impl Display for Negotiation {
                 Some(best) => writeln!(f, "  {file} is not better than {best}: {by}")?,
             }
         }
-        if self.selected.is_none() {
-            writeln!(f, "  no variant is acceptable; refused by {}", self.rejected_by.join(", "))?;
+        let name = |number: usize| &self.variants[number].file;
+        match (self.selected, self.indefinite, self.algorithm) {
+            (Some(_), ..) => {}
+            (_, Some(best), _) => {
+                writeln!(f, "  {} is best, but not by what the client said of it: it gets the list (R89)", name(best))?;
+            }
+            (_, _, "none") => writeln!(f, "  Negotiate lets the client choose: it gets the list (R87)")?,
+            _ if self.rejected_by.is_empty() => writeln!(f, "  no variant is acceptable")?,
+            _ => writeln!(f, "  no variant is acceptable; refused by {}", self.rejected_by.join(", "))?,
         }
-        Ok(())
+        match &self.apache {
+            Some(ApacheChoice { selected: Some(theirs), why }) => {
+                writeln!(f, "  Apache would have chosen {}: {why}", name(*theirs))
+            }
+            Some(ApacheChoice { selected: None, why }) => writeln!(f, "  Apache would have answered 406: {why}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -348,7 +425,8 @@ impl Negotiation {
             columns.push(column);
         }
         let mut column = vec!["bytes".to_string()];
-        column.extend(self.variants.iter().map(|variant| variant.length.to_string()));
+        column
+            .extend(self.variants.iter().map(|variant| variant.length.map_or("?".into(), |length| length.to_string())));
         columns.push(column);
         let mut column = vec![String::new()];
         column.extend(self.variants.iter().map(|variant| match (variant.acceptable, &variant.rejected_by[..]) {

@@ -1,105 +1,127 @@
-//! Answers that no file holds: redirects, errors, and the list of a 406.
+//! Answers that no file holds: redirects, errors, and the lists of 300 and 406.
 //!
 //! Each is made as HTML and as plain text, and the two are negotiated like any other variants.
 
-use super::{Answer, Content, Fields};
-use crate::http::response::push_field;
+use super::{Answer, Asked, Content, Fields};
+use crate::http::response::{changed_fields, field_value, joined, push_field};
 use crate::http::{Status, escape};
-use crate::negotiation::{Choice, NoTrace, Preferences, select};
+use crate::negotiation::{Algorithm, Choice, NoTrace, Preferences, select};
 use crate::resource::{Dimensions, Policy, Settings, Variant};
-use crate::webroot::Run;
+use crate::webroot::{Outcome, StoredVariant};
 
-/// An answer of `status` that explains itself. `fields` are field lines to send along.
-pub(super) fn error(status: Status, accept: Option<&[u8]>, fields: &[u8]) -> Answer<'static> {
-    let explanation = match status {
-        Status::BadRequest => "The request is not one that this server can understand.",
-        Status::NotFound => "There is nothing under this address.",
-        Status::MethodNotAllowed => "This can be read, and nothing else.",
-        Status::UriTooLong => "The address is too long.",
-        Status::RequestHeaderFieldsTooLarge => "The fields of the request are too many or too long.",
-        Status::NotImplemented => "This server does not know the method of the request.",
-        Status::HttpVersionNotSupported => "This server speaks HTTP/1.0 and HTTP/1.1.",
-        _ => "",
-    };
-    page(status, accept, Dimensions::NONE, fields, explanation, &[])
+/// A short page about something that no file holds.
+pub(super) struct Page {
+    pub status: Status,
+    pub explanation: &'static str,
+    /// Field lines to send along; perhaps with Vary.
+    pub fields: Vec<u8>,
+    pub links: Vec<Link>,
 }
 
-/// 200 to OPTIONS.
-pub(super) fn options(allow: &[u8]) -> Answer<'static> {
-    let mut lines = Vec::new();
+impl Page {
+    pub fn new(status: Status, explanation: &'static str) -> Page {
+        Page { status, explanation, fields: Vec::new(), links: Vec::new() }
+    }
+
+    /// A page about an error.
+    pub fn error(status: Status) -> Page {
+        Page::new(
+            status,
+            match status {
+                Status::BadRequest => "The request is not one that this server can understand.",
+                Status::NotFound => "There is nothing under this address.",
+                Status::MethodNotAllowed => "This can be read, and nothing else.",
+                Status::NotAcceptable => "None of what there is is what the request accepts.",
+                Status::UriTooLong => "The address is too long.",
+                Status::RequestHeaderFieldsTooLarge => "The fields of the request are too many or too long.",
+                Status::InternalServerError => "The type map at this address cannot be read.",
+                Status::NotImplemented => "This server does not know the method of the request.",
+                Status::HttpVersionNotSupported => "This server speaks HTTP/1.0 and HTTP/1.1.",
+                Status::VariantAlsoNegotiates => "What was chosen at this address is itself a choice between variants.",
+                _ => "",
+            },
+        )
+    }
+
+    /// The page in HTML or in plain text, whichever `accept` prefers; where all is to be as with Apache, in HTML.
+    pub fn answer<'w>(self, policy: Policy, accept: Option<&[u8]>) -> Answer<'w> {
+        let Page { status, explanation, fields, links } = self;
+        let plain = policy == Policy::Modern && prefers_plain_text(accept);
+        let content = if plain { plain_text(status, explanation, &links) } else { html(status, explanation, &links) };
+        let mut lines = fields;
+        if policy == Policy::Modern {
+            let vary = joined(field_value(&lines, "Vary").unwrap_or_default(), b"Accept", b", ");
+            lines = changed_fields(&lines, |name| (name == "Vary").then(Vec::new));
+            push_field(&mut lines, "Vary", &vary);
+        }
+        let content_type: &[u8] = if plain { b"text/plain; charset=utf-8" } else { b"text/html; charset=utf-8" };
+        push_field(&mut lines, "Content-Type", content_type);
+        push_field(&mut lines, "Content-Length", content.len().to_string().as_bytes());
+        Answer {
+            status,
+            fields: Fields::Generated(lines),
+            content: Content::Generated(content.into_bytes()),
+            selected: None,
+        }
+    }
+}
+
+/// 200 to OPTIONS; `representation` are the fields of what GET would get, some of which hold for it, too.
+pub(super) fn options<'w>(allow: &[u8], representation: &[u8]) -> Answer<'w> {
+    let mut lines = changed_fields(representation, |name| match name {
+        "Vary" | "Content-Type" | "Content-Language" | "Content-Encoding" => None,
+        _ => Some(Vec::new()),
+    });
     push_field(&mut lines, "Allow", allow);
     push_field(&mut lines, "Content-Length", b"0");
     Answer { status: Status::Ok, fields: Fields::Generated(lines), content: Content::None, selected: None }
 }
 
 /// 301 to `location`, with the query of the request.
-pub(super) fn redirect(location: &[u8], query: Option<&[u8]>, accept: Option<&[u8]>) -> Answer<'static> {
+pub(super) fn redirect<'w>(location: &[u8], asked: &Asked<'w, '_>, policy: Policy) -> Answer<'w> {
     let mut reference = location.to_vec();
-    if let Some(query) = query {
+    if let Some(query) = asked.query {
         reference.push(b'?');
         reference.extend(query);
     }
-    let mut fields = Vec::new();
-    push_field(&mut fields, "Location", &reference);
-    let link = Link { reference, text: "It has moved here.".into(), notes: String::new() };
-    page(Status::MovedPermanently, accept, Dimensions::NONE, &fields, "", &[link])
-}
-
-/// 406 with a list of the variants. Vary names the dimensions in which some variant was refused, since
-/// another value there could change the answer (D8).
-pub(super) fn not_acceptable(run: Run<'_>, rejected_by: Dimensions, accept: Option<&[u8]>) -> Answer<'static> {
-    let links: Vec<_> = run.iter().map(|stored| Link::to(&stored.variant())).collect();
-    let explanation = "None of these is what the request accepts. They can be had by name:";
-    page(Status::NotAcceptable, accept, rejected_by, &[], explanation, &links)
+    let mut page = Page::new(Status::MovedPermanently, "");
+    push_field(&mut page.fields, "Location", &reference);
+    page.links = vec![Link { reference, text: "It has moved here.".into(), notes: String::new() }];
+    page.answer(policy, asked.accept())
 }
 
 /// A reference with what there is to say about it.
-struct Link {
+pub(super) struct Link {
     reference: Vec<u8>,
     text: String,
     notes: String,
 }
 
 impl Link {
-    fn to(variant: &Variant<'_>) -> Link {
+    /// A link to a variant.
+    pub fn to(stored: &StoredVariant<'_>) -> Link {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut notes = text(variant.media_type);
+        let variant = stored.variant();
+        let mut notes = Vec::new();
+        if !stored.description().is_empty() {
+            notes.push(text(stored.description()).trim().to_string());
+        }
+        if !variant.media_type.is_empty() {
+            notes.push(text(variant.media_type));
+        }
         for (name, value) in
             [("language", variant.languages), ("charset", variant.charset), ("encoding", variant.codings)]
         {
-            if let Some(value) = value {
-                notes += &format!(", {name} {}", text(value));
-            }
+            notes.extend(value.map(|value| format!("{name} {}", text(value))));
         }
-        notes += &format!(", {} bytes", variant.length);
-        Link { reference: escape::sibling_reference(variant.file_name), text: text(variant.file_name), notes }
-    }
-}
-
-/// A short page, in HTML or plain text, whichever Accept prefers; `vary` is what else it depends on.
-fn page(
-    status: Status,
-    accept: Option<&[u8]>,
-    vary: Dimensions,
-    fields: &[u8],
-    explanation: &str,
-    links: &[Link],
-) -> Answer<'static> {
-    let plain = prefers_plain_text(accept);
-    let content = if plain { plain_text(status, explanation, links) } else { html(status, explanation, links) };
-    let mut lines = fields.to_vec();
-    push_field(&mut lines, "Vary", (vary | Dimensions::TYPE).vary().as_bytes());
-    push_field(
-        &mut lines,
-        "Content-Type",
-        if plain { b"text/plain; charset=utf-8" } else { b"text/html; charset=utf-8" },
-    );
-    push_field(&mut lines, "Content-Length", content.len().to_string().as_bytes());
-    Answer {
-        status,
-        fields: Fields::Generated(lines),
-        content: Content::Generated(content.into_bytes()),
-        selected: None,
+        notes.extend(variant.length.map(|length| format!("{length} bytes")));
+        // A name in a type map is a URI already, that of a file is yet to become one.
+        let reference = match stored.outcome() {
+            _ if !stored.is_entry() => escape::sibling_reference(variant.file_name),
+            Outcome::InlineBody => escape::sibling_reference(variant.file_name),
+            _ => escape::reference(variant.file_name),
+        };
+        Link { reference, text: text(variant.file_name), notes: notes.join(", ") }
     }
 }
 
@@ -107,7 +129,8 @@ fn prefers_plain_text(accept: Option<&[u8]>) -> bool {
     let mut preferences = Preferences::default();
     preferences.read(Dimensions::TYPE, accept, Policy::Modern);
     let variants = [b"text/html".as_slice(), b"text/plain"].map(|media_type| Variant::of_type(b"", media_type, 0));
-    select(&variants, &preferences, &Settings::default(), &mut NoTrace) == Choice::Selected(1)
+    let settings = Settings::default();
+    select(&variants, &preferences, &settings, Algorithm::Local, &mut NoTrace) == Choice::Selected(1)
 }
 
 fn plain_text(status: Status, explanation: &str, links: &[Link]) -> String {

@@ -2,23 +2,31 @@
 //!
 //! This is the server without the network. The I/O models, `mkroot explain`, the tests and the benches all
 //! call [`answer`] or [`answer_traced`], so a way of sending may be slow but cannot answer differently.
+//!
+//! This file finds the resource and judges the method; [`negotiated`] chooses among variants; [`generated`]
+//! makes what no file holds.
 
 pub mod explain;
 mod generated;
+mod negotiated;
 
 use std::ops::Range;
 
-use smallvec::SmallVec;
-
 use crate::http::request::{Method, RequestHead};
-use crate::http::response::push_field;
+use crate::http::response::{changed_fields, field_value, push_field};
 use crate::http::{Status, precondition, target};
-use crate::negotiation::{Choice, NoTrace, Preferences, Trace, select};
+use crate::negotiation::{Algorithm, Choice, NoTrace, Preferences, Trace, adapted};
 use crate::resource::{Dimensions, Policy, Settings, Variant};
-use crate::webroot::{Run, StoredVariant, Target, Webroot};
+use crate::webroot::{Alternatives, Negotiated, StoredVariant, Target, Webroot};
+use generated::Page;
+use negotiated::List;
 
 /// What the methods of a resource are, as the Allow field has them.
 const ALLOW: &[u8] = b"GET, HEAD, OPTIONS";
+/// The same where Apache is followed, which lets files be read by POST.
+const APACHE_ALLOW: &[u8] = b"GET, HEAD, OPTIONS, POST";
+/// How many type maps may lead to one another before the answer is 506.
+const MOST_MAPS: usize = 8;
 
 /// An answer, ready to be sent.
 #[derive(Debug)]
@@ -65,8 +73,16 @@ pub enum Content {
 
 /// What negotiation has to say to whoever wants to explain it; the server does not listen.
 pub trait Listener: Trace {
-    /// `variants` are about to be negotiated with these preferences and settings.
-    fn negotiating(&mut self, _variants: &[Variant<'_>], _preferences: &Preferences<'_>, _settings: &Settings) {}
+    /// `variants` are about to be negotiated with these preferences and settings. Without an algorithm the client
+    /// wants the list and nothing else.
+    fn negotiating(
+        &mut self,
+        _variants: &[Variant<'_>],
+        _preferences: &Preferences<'_>,
+        _settings: &Settings,
+        _algorithm: Option<Algorithm>,
+    ) {
+    }
     /// That came of it.
     fn decided(&mut self, _choice: Choice) {}
 }
@@ -80,7 +96,7 @@ pub fn answer<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>) -> Answer<'w>
 
 /// As [`answer`], telling `listener` how a variant is selected.
 pub fn answer_traced<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, listener: &mut impl Listener) -> Answer<'w> {
-    let mut answer = judge(webroot, request, listener);
+    let mut answer = found(webroot, request, listener);
     if request.method == Method::Head {
         answer.content = Content::None;
     }
@@ -89,107 +105,201 @@ pub fn answer_traced<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, listen
 
 /// An answer without a resource, for a request whose head cannot be understood.
 pub fn rejection(status: Status) -> Answer<'static> {
-    generated::error(status, None, &[])
+    Page::error(status).answer(Policy::Modern, None)
 }
 
-fn judge<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, listener: &mut impl Listener) -> Answer<'w> {
-    if request.method == Method::Unknown {
-        return generated::error(Status::NotImplemented, request.accept.as_deref(), &[]);
+/// A request on its way to an answer.
+#[derive(Clone, Copy)]
+struct Asked<'w, 'r> {
+    webroot: Webroot<'w>,
+    request: &'r RequestHead<'r>,
+    query: Option<&'r [u8]>,
+    /// Whether the path goes on behind the resource (R19).
+    path_info: bool,
+    /// Whether a directory index looks for something to answer with; that is done as if by GET (R21).
+    by_index: bool,
+    /// How many type maps led here.
+    maps: usize,
+}
+
+/// What a resource has to say.
+enum Reply<'w> {
+    Answer(Answer<'w>),
+    /// Variants, but none that may be sent.
+    List(List<'w>),
+}
+
+impl<'w> Asked<'w, '_> {
+    fn accept(&self) -> Option<&[u8]> {
+        self.request.accept.as_deref()
     }
-    if request.method == Method::Options && request.target == b"*" {
-        return generated::options(ALLOW);
+
+    fn error(&self, status: Status, policy: Policy) -> Answer<'w> {
+        Page::error(status).answer(policy, self.accept())
+    }
+
+    /// 404, or what Apache says of a method before it notices that there is nothing.
+    fn not_found(&self, policy: Policy) -> Answer<'w> {
+        match (policy, self.request.method) {
+            (Policy::Apache, Method::NotAllowed) => self.not_allowed(policy, b""),
+            (Policy::Apache, Method::Options) => generated::options(APACHE_ALLOW, b""),
+            (Policy::Apache, Method::Unknown) => self.error(Status::NotImplemented, policy),
+            _ => self.error(Status::NotFound, policy),
+        }
+    }
+
+    /// 405, with further field lines.
+    fn not_allowed(&self, policy: Policy, fields: &[u8]) -> Answer<'w> {
+        let mut lines = fields.to_vec();
+        push_field(&mut lines, "Allow", if policy == Policy::Apache { APACHE_ALLOW } else { ALLOW });
+        Page { fields: lines, ..Page::error(Status::MethodNotAllowed) }.answer(policy, self.accept())
+    }
+}
+
+/// Finds the resource.
+fn found<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, listener: &mut impl Listener) -> Answer<'w> {
+    let root_policy = webroot.settings().policy;
+    let mut asked = Asked { webroot, request, query: None, path_info: false, by_index: false, maps: 0 };
+    match request.method {
+        Method::Options if request.target == b"*" => return generated::options(ALLOW, b""),
+        Method::Trace => return asked.not_allowed(root_policy, b""),
+        Method::Unknown if root_policy == Policy::Modern => return asked.error(Status::NotImplemented, root_policy),
+        _ => {}
     }
     let mut scratch = Vec::new();
     let parts = target::parse(request.target);
-    let found = parts.and_then(|parts| {
-        let key = target::key(parts.path, &mut scratch)?;
-        webroot.find(key).map(|resource| (resource, parts.query)).ok_or(Status::NotFound)
+    let key = parts.and_then(|parts| {
+        asked.query = parts.query;
+        target::key(parts.path, &mut scratch)
     });
-    let (resource, query) = match found {
-        Ok(found) => found,
-        Err(status) => return generated::error(status, request.accept.as_deref(), &[]),
+    let key = match key {
+        Ok(key) => key,
+        Err(status) => return asked.error(status, root_policy),
     };
-    match request.method {
-        Method::Options => return generated::options(ALLOW),
-        Method::NotAllowed => {
-            let mut fields = Vec::new();
-            push_field(&mut fields, "Allow", ALLOW);
-            return generated::error(Status::MethodNotAllowed, request.accept.as_deref(), &fields);
+    let target = match webroot.find(key) {
+        Some(resource) => Some(resource.target()),
+        None => {
+            asked.path_info = true;
+            before_path_info(webroot, key)
         }
-        Method::Get | Method::Head | Method::Unknown => {}
-    }
-    match resource.target() {
-        Target::Index(alternatives) => {
-            // All but the last give way when they have nothing acceptable.
-            let mut rejected_by = Dimensions::NONE;
-            let mut last = None;
-            for alternative in alternatives.iter() {
-                match one(alternative, request, query, listener) {
-                    Ok(answer) => return answer,
-                    Err((run, rejecting)) => {
-                        rejected_by |= rejecting;
-                        last = Some(run);
-                    }
-                }
-            }
-            match last {
-                Some(run) => generated::not_acceptable(run, rejected_by, request.accept.as_deref()),
-                None => generated::error(Status::NotFound, request.accept.as_deref(), &[]),
-            }
-        }
-        target => one(target, request, query, listener)
-            .unwrap_or_else(|(run, rejecting)| generated::not_acceptable(run, rejecting, request.accept.as_deref())),
+    };
+    let Some(target) = target else { return asked.not_found(root_policy) };
+    match reply(target, &asked, listener) {
+        Reply::Answer(answer) => answer,
+        Reply::List(list) => list.answer(asked.accept()),
     }
 }
 
-/// What one target answers, or the variants of which none is acceptable and what they were refused for.
-fn one<'w>(
-    target: Target<'w>,
-    request: &RequestHead<'_>,
-    query: Option<&[u8]>,
-    listener: &mut impl Listener,
-) -> Result<Answer<'w>, (Run<'w>, Dimensions)> {
+/// The resource behind the first segment of `key` that is no directory (R15, R19): the rest is path-info.
+fn before_path_info<'w>(webroot: Webroot<'w>, key: &[u8]) -> Option<Target<'w>> {
+    let slashes = (1..key.len()).filter(|&end| key[end] == b'/');
+    let first = slashes.map(|end| webroot.find(&key[..end])).find(|found| match found.map(|found| found.target()) {
+        Some(Target::Redirect(_)) => false, // a directory; go on below it
+        _ => true,
+    });
+    first.flatten().map(|found| found.target())
+}
+
+fn reply<'w>(target: Target<'w>, asked: &Asked<'w, '_>, listener: &mut impl Listener) -> Reply<'w> {
+    let policy = match target {
+        Target::File(_, settings) | Target::Index(_, settings) => settings.policy,
+        Target::Negotiated(Negotiated { settings, .. }) => settings.policy,
+        Target::Redirect(_) | Target::Failure(_) => asked.webroot.settings().policy,
+    };
+    if policy == Policy::Modern {
+        match asked.request.method {
+            Method::Get | Method::Head => {}
+            Method::Options => return Reply::Answer(generated::options(ALLOW, b"")),
+            _ => return Reply::Answer(asked.not_allowed(policy, b"")),
+        }
+    }
     match target {
-        Target::File(run) => Ok(representation(run.get(0), request)),
-        Target::Negotiated(run, settings) => match negotiate(run, settings, request, listener) {
-            Choice::Selected(number) => Ok(representation(run.get(number), request)),
-            Choice::NotAcceptable(rejected_by) => Err((run, rejected_by)),
+        Target::File(..) if asked.path_info => Reply::Answer(asked.not_found(policy)),
+        Target::File(run, settings) => match run.get(0) {
+            Some(stored) => Reply::Answer(literal(stored, settings, asked)),
+            // A run is never empty; a file that was overwritten while it was served can only seem so.
+            None => Reply::Answer(asked.not_found(policy)),
         },
-        Target::Redirect(location) => Ok(generated::redirect(location, query, request.accept.as_deref())),
-        // The reader refuses an index within an index.
-        Target::Index(_) => Ok(generated::error(Status::NotFound, request.accept.as_deref(), &[])),
+        Target::Negotiated(negotiated) => negotiated::negotiate(negotiated, asked, listener),
+        Target::Redirect(location) => Reply::Answer(generated::redirect(location, asked, policy)),
+        Target::Index(alternatives, _) if policy == Policy::Apache => apache_index(alternatives, asked, listener),
+        Target::Index(alternatives, _) => index(alternatives, asked, listener),
+        Target::Failure(status) => Reply::Answer(asked.error(status, policy)),
     }
 }
 
-/// Chooses among the variants of a run.
-fn negotiate(run: Run<'_>, settings: &Settings, request: &RequestHead<'_>, listener: &mut impl Listener) -> Choice {
-    let variants: SmallVec<[Variant<'_>; 12]> = run.iter().map(|stored| stored.variant()).collect();
-    let preferences = preferences(&variants, settings.policy, request);
-    listener.negotiating(&variants, &preferences, settings);
-    let choice = select(&variants, &preferences, settings, listener);
-    listener.decided(choice);
-    choice
+/// A directory: the first name that has something acceptable answers. If none has, Vary names what any was refused for
+/// (D9).
+fn index<'w>(alternatives: Alternatives<'w>, asked: &Asked<'w, '_>, listener: &mut impl Listener) -> Reply<'w> {
+    let mut rejected_by = Dimensions::NONE;
+    let mut last = None;
+    for alternative in alternatives.iter() {
+        match reply(alternative, asked, listener) {
+            Reply::Answer(Answer { status: Status::NotFound, .. }) => {}
+            Reply::Answer(answer) => return Reply::Answer(answer),
+            Reply::List(list) => {
+                rejected_by |= list.vary;
+                last = Some(list);
+            }
+        }
+    }
+    match last {
+        Some(list) => Reply::List(List { vary: rejected_by, ..list }),
+        None => Reply::Answer(asked.not_found(Policy::Modern)),
+    }
 }
 
-/// The request's preferences, in the dimensions that can make a difference between these variants.
-fn preferences<'r>(variants: &[Variant<'_>], policy: Policy, request: &'r RequestHead<'_>) -> Preferences<'r> {
-    let mut preferences = Preferences::default();
-    preferences.read(Dimensions::TYPE, request.accept.as_deref(), policy);
-    preferences.read(Dimensions::CODING, request.accept_encoding.as_deref(), policy);
-    if variants.iter().any(|variant| variant.languages.is_some()) {
-        preferences.read(Dimensions::LANGUAGE, request.accept_language.as_deref(), policy);
+/// A directory, as Apache has it (R20, R21): a name that is missing gives way, one that has nothing acceptable only
+/// if it is not the last, and then its status is remembered.
+fn apache_index<'w>(alternatives: Alternatives<'w>, asked: &Asked<'w, '_>, listener: &mut impl Listener) -> Reply<'w> {
+    let count = alternatives.iter().len();
+    let mut remembered = None;
+    for (number, alternative) in alternatives.iter().enumerate() {
+        let literal = match alternative {
+            Target::Negotiated(negotiated) => negotiated.literal,
+            Target::Failure(_) => false,
+            Target::File(..) | Target::Redirect(_) | Target::Index(..) => true,
+        };
+        let reply = reply(alternative, &Asked { by_index: !literal, ..*asked }, listener);
+        let status = match &reply {
+            Reply::Answer(answer) => answer.status,
+            Reply::List(list) => list.status,
+        };
+        match status {
+            _ if literal => return reply,
+            Status::NotFound => {}
+            Status::NotAcceptable if number + 1 == count => return reply,
+            Status::NotAcceptable
+            | Status::BadRequest
+            | Status::InternalServerError
+            | Status::VariantAlsoNegotiates => remembered = Some(status),
+            _ => return reply,
+        }
     }
-    // Apache gives text without a charset one (R71), so there the field always matters.
-    if policy == Policy::Apache || variants.iter().any(|variant| variant.charset.is_some()) {
-        preferences.read(Dimensions::CHARSET, request.accept_charset.as_deref(), policy);
+    Reply::Answer(match remembered {
+        Some(status) => asked.error(status, Policy::Apache),
+        None => asked.not_found(Policy::Apache),
+    })
+}
+
+/// A file asked for by its whole name. Only the name of its coding depends on the request (R16, R75).
+fn literal<'w>(stored: StoredVariant<'w>, settings: &Settings, asked: &Asked<'w, '_>) -> Answer<'w> {
+    let mut token = None;
+    if let (Some(codings), Some(field)) = (stored.variant().codings, asked.request.accept_encoding.as_deref()) {
+        let mut preferences = Preferences::default();
+        preferences.read(Dimensions::CODING, Some(field), settings.policy);
+        token = adapted(codings, preferences.of(Dimensions::CODING), settings.policy);
     }
-    preferences
+    let answer = representation(stored, asked.request);
+    let answer = match token {
+        None => answer,
+        Some(token) => answer.with(|name| (name == "Content-Encoding").then(|| token.clone())),
+    };
+    judged(answer, settings.policy, asked)
 }
 
 /// 200 with the selected representation, or 304 if the client has it.
-fn representation<'w>(stored: Option<StoredVariant<'w>>, request: &RequestHead<'_>) -> Answer<'w> {
-    // A run is never empty; a file that was overwritten while it was served can only seem so.
-    let Some(stored) = stored else { return generated::error(Status::NotFound, request.accept.as_deref(), &[]) };
+fn representation<'w>(stored: StoredVariant<'w>, request: &RequestHead<'_>) -> Answer<'w> {
     let current =
         request.if_none_match.as_deref().is_some_and(|field| precondition::none_match_hits(field, stored.etag()));
     let (status, fields, content) = if current {
@@ -198,4 +308,31 @@ fn representation<'w>(stored: Option<StoredVariant<'w>>, request: &RequestHead<'
         (Status::Ok, stored.block(), Content::Stored(stored.body()))
     };
     Answer { status, fields: Fields::Stored(fields), content, selected: Some(stored) }
+}
+
+/// What becomes of a representation if the method does not ask for it. Apache judges methods last (R22).
+fn judged<'w>(answer: Answer<'w>, policy: Policy, asked: &Asked<'w, '_>) -> Answer<'w> {
+    match asked.request.method {
+        Method::Get | Method::Head | Method::Post | Method::Trace => answer,
+        Method::Options => generated::options(APACHE_ALLOW, answer.fields.bytes()),
+        Method::NotAllowed => asked.not_allowed(policy, &only_vary(&answer)),
+        Method::Unknown => {
+            Page { fields: only_vary(&answer), ..Page::error(Status::NotImplemented) }.answer(policy, asked.accept())
+        }
+    }
+}
+
+/// The Vary field line of an answer, if it has one.
+fn only_vary(answer: &Answer<'_>) -> Vec<u8> {
+    let mut lines = Vec::new();
+    push_field(&mut lines, "Vary", field_value(answer.fields.bytes(), "Vary").unwrap_or_default());
+    lines
+}
+
+impl<'w> Answer<'w> {
+    /// The same answer with some of its fields changed.
+    fn with(self, change: impl FnMut(&str) -> Option<Vec<u8>>) -> Answer<'w> {
+        let fields = Fields::Generated(changed_fields(self.fields.bytes(), change));
+        Answer { fields, ..self }
+    }
 }

@@ -68,6 +68,10 @@ fn verify(path: &Path) -> Result<Outcome, Box<dyn Error>> {
     }
     let webroot = mapped.webroot();
     let (resources, bodies) = (webroot.resources().len(), webroot.bodies().len());
+    let notes: Vec<_> = webroot.notes().collect();
+    for note in &notes {
+        writeln!(stdout(), "{}: {note}", path.display())?;
+    }
     writeln!(stdout(), "{}: sound: {resources} resources, {bodies} contents", path.display())?;
     Ok(Outcome::Done)
 }
@@ -102,7 +106,7 @@ fn tell(
 fn pack_temporarily(site: &Path, config_file: Option<&Path>) -> Result<Mapped, Box<dyn Error>> {
     let options = Options { negotiate: true, config: config(config_file, site)? };
     let file = tempfile::tempfile()?;
-    build::pack(site, &file, &options, &Progress::new(PROGRAM, true))?;
+    build::pack(site, &file, &options, &Progress::in_passing(PROGRAM))?;
     Ok(Mapped::from_file(file)?)
 }
 

@@ -9,13 +9,14 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::extensions::is_token;
+use super::walk::Tree;
 use crate::resource::{Policy, Settings};
 
 /// The file in a site's root that configures how it is packed.
 pub const FILE_NAME: &str = ".mkroot.toml";
 
-/// How a site is packed.
-#[derive(Clone, Debug, Default)]
+/// How a site, or a directory of it, is packed.
+#[derive(Clone, Debug)]
 pub struct Config {
     /// What decides between variants.
     pub settings: Settings,
@@ -25,8 +26,8 @@ pub struct Config {
     pub default_language: Option<String>,
     /// DirectoryIndex. `None` is the default: `index` where there is negotiation, else `index.html`.
     pub directory_index: Option<Vec<String>>,
-    /// AddHandler type-map: names of files that are type maps. This version only warns of them.
-    pub type_maps: GlobSet,
+    /// Which files are type maps.
+    pub type_maps: TypeMaps,
     /// Types by extension, in lower case; may have parameters.
     pub types: HashMap<String, String>,
     /// Language tags by extension.
@@ -35,6 +36,69 @@ pub struct Config {
     pub charsets: HashMap<String, String>,
     /// Content codings by extension.
     pub encodings: HashMap<String, String>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            settings: Settings::default(),
+            builtin_extensions: true,
+            default_language: None,
+            directory_index: None,
+            type_maps: TypeMaps { extensions: vec!["var".into()], names: GlobSet::empty() },
+            types: HashMap::new(),
+            languages: HashMap::new(),
+            charsets: HashMap::new(),
+            encodings: HashMap::new(),
+        }
+    }
+}
+
+/// The configuration of each directory of a site: that of the nearest file above it, which itself builds on those
+/// above.
+#[derive(Debug)]
+pub struct Configs {
+    all: Vec<Config>,
+    by_directory: HashMap<Vec<u8>, usize>,
+}
+
+impl Configs {
+    /// The configurations of `tree`, whose root has `root`.
+    ///
+    /// # Errors
+    ///
+    /// If a configuration file cannot be read, or holds an unknown key or a bad value.
+    pub fn of(tree: &Tree, root: &Config) -> Result<Configs, ConfigError> {
+        let files: HashMap<_, _> = tree.configurations.iter().map(|(key, path)| (key.as_slice(), path)).collect();
+        let mut configs = Configs { all: vec![root.clone()], by_directory: HashMap::new() };
+        for directory in &tree.directories {
+            let parent = directory[..directory.len() - 1].iter().rposition(|&byte| byte == b'/');
+            let above = parent.map_or(0, |slash| configs.by_directory.get(&directory[..=slash]).copied().unwrap_or(0));
+            let number = match files.get(&directory[..]) {
+                Some(path) => {
+                    configs.all.push(configs.all[above].refined_by(path)?);
+                    configs.all.len() - 1
+                }
+                None => above,
+            };
+            configs.by_directory.insert(directory.clone(), number);
+        }
+        Ok(configs)
+    }
+
+    /// The configuration of a directory, by its key.
+    pub fn get(&self, directory: &[u8]) -> &Config {
+        &self.all[self.by_directory.get(directory).copied().unwrap_or(0)]
+    }
+}
+
+/// Which files are type maps, by their names (R7).
+#[derive(Clone, Debug, Default)]
+pub struct TypeMaps {
+    /// AddHandler type-map: extensions, in lower case, that mark a file wherever in its name they stand.
+    pub extensions: Vec<String>,
+    /// SetHandler type-map in a `<Files>` section: whole names.
+    pub names: GlobSet,
 }
 
 /// What is wrong with a configuration file.
@@ -63,37 +127,46 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// The configuration in the file at `path`.
+    /// This configuration as the file at `path` changes it: what the file does not mention stays.
     ///
     /// # Errors
     ///
     /// If the file cannot be read, or holds an unknown key or a bad value.
-    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+    pub fn refined_by(&self, path: &Path) -> Result<Config, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_path_buf(), source })?;
-        Config::parse(&text, path)
+        self.refined(&text, path)
+    }
+
+    /// The configuration in the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::refined_by`].
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        Config::default().refined_by(path)
     }
 
     /// The configuration of a site: `.mkroot.toml` in its root, or the defaults if there is none.
     ///
     /// # Errors
     ///
-    /// As [`Config::read`].
+    /// As [`Config::refined_by`].
     pub fn of_site(site: &Path) -> Result<Config, ConfigError> {
         match Config::read(&site.join(FILE_NAME)) {
             Err(ConfigError::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                Config::parse("", Path::new(FILE_NAME))
+                Ok(Config::default())
             }
             result => result,
         }
     }
 
-    /// The configuration that `text` holds; `path` is where it came from, for messages.
+    /// This configuration as `text` changes it; `path` is where that came from, for messages.
     ///
     /// # Errors
     ///
     /// If there is an unknown key or a bad value.
-    pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
+    pub fn refined(&self, text: &str, path: &Path) -> Result<Config, ConfigError> {
         let at = |span: Range<usize>, message: String| {
             let before = &text[..text.floor_char_boundary(span.start)];
             let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -106,7 +179,9 @@ impl Config {
         };
         let file: File = toml::from_str(text)
             .map_err(|error| at(error.span().unwrap_or_default(), error.message().replace('\n', ", ")))?;
-        file.resolve().map_err(|(span, message)| at(span, message))
+        let mut config = self.clone();
+        file.refine(&mut config).map_err(|(span, message)| at(span, message))?;
+        Ok(config)
     }
 }
 
@@ -128,34 +203,18 @@ struct File {
     encodings: HashMap<Spanned<String>, Spanned<String>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct Negotiation {
-    policy: Policy,
-    builtin_extensions: bool,
-    language_priority: Vec<Spanned<String>>,
-    force_language_priority: Vec<Force>,
+    policy: Option<Policy>,
+    builtin_extensions: Option<bool>,
+    language_priority: Option<Vec<Spanned<String>>>,
+    force_language_priority: Option<Vec<Force>>,
     default_language: Option<Spanned<String>>,
     directory_index: Option<Vec<Spanned<String>>>,
-    type_maps: Vec<Spanned<String>>,
-    transparent: Spanned<bool>,
+    type_maps: Option<Vec<Spanned<String>>>,
+    transparent: Option<bool>,
     type_priority: Option<Vec<Spanned<String>>>,
-}
-
-impl Default for Negotiation {
-    fn default() -> Negotiation {
-        Negotiation {
-            policy: Policy::default(),
-            builtin_extensions: true,
-            language_priority: Vec::new(),
-            force_language_priority: vec![Force::Prefer, Force::Fallback],
-            default_language: None,
-            directory_index: None,
-            type_maps: vec![Spanned::new(0..0, "*.var".into())],
-            transparent: Spanned::new(0..0, false),
-            type_priority: None,
-        }
-    }
 }
 
 #[derive(Deserialize, PartialEq)]
@@ -166,50 +225,58 @@ enum Force {
 }
 
 impl File {
-    fn resolve(self) -> Result<Config, Invalid> {
-        let Negotiation { policy, transparent, .. } = &self.negotiation;
-        if *transparent.get_ref() {
-            let message = "transparent negotiation (RFC 2295) is not part of this version; leave it false";
-            return Err((transparent.span(), message.into()));
-        }
-        let policy = *policy;
+    fn refine(self, config: &mut Config) -> Result<(), Invalid> {
         let negotiation = self.negotiation;
-        let defaults = Settings::default();
-        let settings = Settings {
-            policy,
-            language_priority: lower_case(checked(negotiation.language_priority, language_tag)?),
-            prefer: negotiation.force_language_priority.contains(&Force::Prefer),
-            fallback: negotiation.force_language_priority.contains(&Force::Fallback),
-            type_priority: match negotiation.type_priority {
-                Some(types) => lower_case(checked(types, media_type)?),
-                None => defaults.type_priority,
-            },
-        };
-        let any_type = |value: &str| if policy == Policy::Apache { Ok(()) } else { media_type(value) };
-        Ok(Config {
-            settings,
-            builtin_extensions: negotiation.builtin_extensions,
-            default_language: checked(negotiation.default_language, language_tag)?.into_iter().next(),
-            directory_index: match negotiation.directory_index {
-                Some(names) => Some(checked(names, file_name)?),
-                None => None,
-            },
-            type_maps: globs(negotiation.type_maps)?,
-            types: table(self.types, any_type, false)?,
-            languages: table(self.languages, language_tag, true)?,
-            charsets: table(self.charsets, token, true)?,
-            encodings: table(self.encodings, token, true)?,
-        })
+        let settings = &mut config.settings;
+        settings.policy = negotiation.policy.unwrap_or(settings.policy);
+        settings.transparent = negotiation.transparent.unwrap_or(settings.transparent);
+        if let Some(tags) = negotiation.language_priority {
+            settings.language_priority = lower_case(checked(tags, language_tag)?);
+        }
+        if let Some(force) = negotiation.force_language_priority {
+            settings.prefer = force.contains(&Force::Prefer);
+            settings.fallback = force.contains(&Force::Fallback);
+        }
+        if let Some(types) = negotiation.type_priority {
+            settings.type_priority = lower_case(checked(types, media_type)?);
+        }
+        config.builtin_extensions = negotiation.builtin_extensions.unwrap_or(config.builtin_extensions);
+        if negotiation.default_language.is_some() {
+            config.default_language = checked(negotiation.default_language, language_tag)?.pop();
+        }
+        if let Some(names) = negotiation.directory_index {
+            config.directory_index = Some(checked(names, file_name)?);
+        }
+        if let Some(globs) = negotiation.type_maps {
+            config.type_maps = type_maps(globs)?;
+        }
+        // Apache sends any type as it stands (R10).
+        let apache = config.settings.policy == Policy::Apache;
+        let any_type = |value: &str| if apache { Ok(()) } else { media_type(value) };
+        config.types.extend(table(self.types, any_type, false)?);
+        config.languages.extend(table(self.languages, language_tag, true)?);
+        config.charsets.extend(table(self.charsets, token, true)?);
+        config.encodings.extend(table(self.encodings, token, true)?);
+        Ok(())
     }
 }
 
-fn globs(patterns: Vec<Spanned<String>>) -> Result<GlobSet, Invalid> {
-    let mut set = GlobSet::builder();
+/// `*.ext` names an extension, anything else is a glob for whole names.
+fn type_maps(patterns: Vec<Spanned<String>>) -> Result<TypeMaps, Invalid> {
+    let mut extensions = Vec::new();
+    let mut names = GlobSet::builder();
     for pattern in patterns {
-        let glob = Glob::new(pattern.get_ref()).map_err(|error| (pattern.span(), error.to_string()))?;
-        set.add(glob);
+        match pattern.get_ref().strip_prefix("*.") {
+            Some(extension) if !extension.is_empty() && !extension.contains(['.', '*', '?', '[', '{', '\\', '/']) => {
+                extensions.push(extension.to_ascii_lowercase());
+            }
+            _ => {
+                names.add(Glob::new(pattern.get_ref()).map_err(|error| (pattern.span(), error.to_string()))?);
+            }
+        }
     }
-    set.build().map_err(|error| (0..0, error.to_string()))
+    let names = names.build().map_err(|error| (0..0, error.to_string()))?;
+    Ok(TypeMaps { extensions, names })
 }
 
 /// The values, each of which must pass `check`.
@@ -284,7 +351,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Config, String> {
-        Config::parse(text, Path::new("site/.mkroot.toml")).map_err(|error| error.to_string())
+        Config::default().refined(text, Path::new("site/.mkroot.toml")).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -318,6 +385,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_nearer_file_does_not_mention_stays() {
+        let site = parse(
+            "[negotiation]\nlanguage-priority = [\"en\"]\ntype-maps = [\"*.Map\", \"?*.html\"]\ndefault-language = \"de\"\n\
+             [types]\na = \"x/a\"\nb = \"x/b\"\n",
+        )
+        .unwrap();
+        let nearer =
+            site.refined("[negotiation]\nlanguage-priority = []\n[types]\nb = \"x/c\"\n", Path::new("d")).unwrap();
+        assert!(nearer.settings.language_priority.is_empty());
+        assert_eq!((nearer.types["a"].as_str(), nearer.types["b"].as_str()), ("x/a", "x/c"));
+        assert_eq!(nearer.default_language.as_deref(), Some("de"));
+        assert_eq!(nearer.type_maps.extensions, ["map"]);
+        assert!(nearer.type_maps.names.is_match("a.html") && !nearer.type_maps.names.is_match("a.html.en"));
+    }
+
+    #[test]
     fn mistakes_are_shown_with_their_place_and_what_would_do() {
         for (text, place, parts) in [
             (
@@ -330,7 +413,7 @@ mod tests {
             ("[negotiation]\npolicy = \"modem\"\n", "2:10", &["modem", "modern", "apache"]),
             ("[negotiation]\ndefault-language = \"en_US\"\n", "2:20", &["en_US", "pt-BR"]),
             ("[negotiation]\ndirectory-index = [\"a\", \"b/c\"]\n", "2:25", &["b/c", "index.html"]),
-            ("[negotiation]\ntransparent = true\n", "2:15", &["RFC 2295"]),
+            ("[negotiation]\ntransparent = 1\n", "2:15", &["boolean"]),
             ("[negotiation]\ntype-maps = [\"{\"]\n", "2:14", &["{"]),
             ("[types]\nx = \"html\"\n", "2:5", &["html", "text/html; charset=utf-8"]),
             ("[types]\nx = \"image/*\"\n", "2:5", &["image/*"]),

@@ -1,8 +1,8 @@
 //! File names → metadata: what the extensions say of type, languages, charset and codings (R1-R14).
 
 use super::config::Config;
+use super::type_map::Type;
 use super::well_known;
-use crate::http::grammar;
 use crate::resource::{Level, Policy, Quality};
 
 /// What a file's name says of its content.
@@ -20,6 +20,18 @@ pub struct Metadata {
     pub languages: Option<Vec<u8>>,
     /// Content codings joined by `", "` (R6).
     pub codings: Option<Vec<u8>>,
+    /// Whether the name marks the file as a type map (R7).
+    pub marked_as_map: bool,
+}
+
+/// The type that makes a file a type map, marked or not (R33).
+const TYPE_MAP: &[u8] = b"application/x-type-map";
+
+impl Metadata {
+    /// Whether the file is a type map (R33).
+    pub fn is_type_map(&self) -> bool {
+        self.marked_as_map || self.content_type.as_ref().is_some_and(|known| known.media_type == TYPE_MAP)
+    }
 }
 
 /// A media type as it is sent and as it is compared.
@@ -53,12 +65,17 @@ impl<'c> Naming<'c> {
     pub fn describe(&self, file_name: &[u8]) -> Metadata {
         let (base, extensions) = split(file_name);
         let mut metadata = Metadata { residue: vec![base.to_vec()], ..Metadata::default() };
+        let type_maps = &self.config.type_maps;
+        metadata.marked_as_map = std::str::from_utf8(file_name).is_ok_and(|name| type_maps.names.is_match(name));
         let mut type_value = None;
         for extension in extensions {
             // Extensions that are not UTF-8 mean nothing: every table's keys are.
             let folded = std::str::from_utf8(extension).unwrap_or_default().to_ascii_lowercase();
             let entry = self.look_up(&folded);
-            if entry.is_empty() {
+            let marks = type_maps.extensions.contains(&folded);
+            metadata.marked_as_map |= marks;
+            // For Apache the mark alone does not make an extension known (R8, D19).
+            if entry.is_empty() && !(marks && self.config.settings.policy == Policy::Modern) {
                 metadata.residue.push(extension.to_vec());
                 continue;
             }
@@ -72,7 +89,11 @@ impl<'c> Naming<'c> {
         }
         metadata.content_type = type_value.map(|value| self.content_type(value, metadata.charset.as_deref()));
         if metadata.languages.is_none() {
-            metadata.languages = self.config.default_language.as_ref().map(|tag| tag.clone().into_bytes());
+            let tag = self.config.default_language.as_ref();
+            metadata.languages = tag.map(|tag| match self.config.settings.policy {
+                Policy::Modern => tag.to_ascii_lowercase().into_bytes(),
+                Policy::Apache => tag.clone().into_bytes(), // and so no range equals it (B6)
+            });
         }
         metadata
     }
@@ -85,21 +106,24 @@ impl<'c> Naming<'c> {
             Some(parsed) => parsed.render(charset, &[]),
             None => lower.clone().into_bytes(),
         };
-        let item = grammar::items(&rendered).next();
-        let quality = item.and_then(|item| match (item.q, item.qs) {
-            (_, Some((qs, true))) | (None, Some((qs, _))) => Some(qs),
-            (q, _) => q,
-        });
-        let media_type = item.map(|item| item.name.to_vec()).unwrap_or_default();
-        let charset_in_force = item.and_then(|item| item.charset).map(<[u8]>::to_ascii_lowercase);
-        let level = Level::of(&media_type, item.and_then(|item| item.level).map(grammar::atoi));
-        let source_quality = quality.map_or(Quality::FULL, Quality::parse);
+        let compared = Type::read(&rendered);
         let field_value = match &parsed {
             // What decides between variants is nobody else's business (D14).
             Some(parsed) if self.config.settings.policy == Policy::Modern => parsed.render(charset, &["qs", "level"]),
             _ => rendered,
         };
-        ContentType { field_value, media_type, level, source_quality, charset: charset_in_force }
+        match compared {
+            Some(Type { media_type, charset, level, source_quality }) => {
+                ContentType { field_value, media_type, level, source_quality, charset }
+            }
+            None => ContentType {
+                field_value,
+                media_type: Vec::new(),
+                level: Level::of(b"", None),
+                source_quality: Quality::FULL,
+                charset: None,
+            },
+        }
     }
 
     /// What one extension, in lower case, means. What a site declares hides what is well known, and a
@@ -233,7 +257,7 @@ mod tests {
     use super::*;
 
     fn config(text: &str) -> Config {
-        Config::parse(text, Path::new("test")).unwrap()
+        Config::default().refined(text, Path::new("test")).unwrap()
     }
 
     fn text(bytes: impl AsRef<[u8]>) -> String {
@@ -278,9 +302,30 @@ mod tests {
     }
 
     #[test]
+    fn type_maps_are_known_by_mark_or_by_type() {
+        let modern = config("");
+        let apache = config(
+            "[negotiation]\npolicy = \"apache\"\nbuiltin-extensions = false\ntype-maps = [\"*.var\", \"map.*\"]\n\
+                             [types]\ntm = \"application/x-type-map\"\n",
+        );
+        for (config, name, is_map, residue) in [
+            (&modern, "m.var", true, "m"),
+            (&modern, "m.html.VAR", true, "m"),
+            (&modern, "m.html", false, "m"),
+            (&apache, "m.var", true, "m var"),
+            (&apache, "map.x", true, "map x"),
+            (&apache, "m.tm", true, "m"),
+            (&apache, "m.x", false, "m x"),
+        ] {
+            assert_eq!(Naming::new(config).describe(name.as_bytes()).is_type_map(), is_map, "{name}");
+            assert_eq!(described(config, name).3, residue, "{name}");
+        }
+    }
+
+    #[test]
     fn default_language_is_that_of_unmarked_files() {
         let config = config("[negotiation]\ndefault-language = \"pt-BR\"\n");
-        assert_eq!(described(&config, "a.html").1, "pt-BR");
+        assert_eq!(described(&config, "a.html").1, "pt-br");
         assert_eq!(described(&config, "a.html.fr").1, "fr");
     }
 

@@ -1,14 +1,18 @@
-//! Files → resources: literal paths, negotiated names (MultiViews), directory indexes and redirects.
+//! Files → resources: literal paths, negotiated names (MultiViews), type maps, directory indexes and redirects.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
-use super::config::Config;
+use super::config::{Config, Configs};
 use super::extensions::{ContentType, Metadata};
-use super::walk::Tree;
-use crate::http::escape;
+use super::map_entry::{self, Prepared};
+use super::site::{Candidates, Site};
+use super::type_map::{Fault, TypeMap};
 use crate::http::response::{Block, Representation};
-use crate::resource::{Dimensions, Level, Policy, Quality, Variant};
-use crate::webroot::writer::{BodyId, RunId, TargetDraft, WriteError, Writer};
+use crate::http::{Status, escape};
+use crate::resource::{Dimensions, Level, Note, Policy, Quality, Settings, Variant};
+use crate::webroot::writer::{
+    BodyId, EntryDraft, NegotiatedDraft, RunId, TargetDraft, VariantDraft, WriteError, Writer,
+};
 
 /// What is known of a file once it has been read: its place in the tree is its number.
 #[derive(Clone, Debug)]
@@ -25,6 +29,17 @@ pub struct Representations {
     pub length: u64,
     /// Last-Modified in seconds since 1970, if it is to be sent.
     pub modified: Option<u64>,
+    /// What it lists, if it is a type map that is to be read.
+    pub type_map: Option<MapFile>,
+}
+
+/// A type map: its text, and what it says.
+#[derive(Clone, Debug)]
+pub struct MapFile {
+    /// The whole file.
+    pub content: Vec<u8>,
+    /// What it lists, or why Apache would answer 500.
+    pub parsed: Result<TypeMap, Fault>,
 }
 
 /// How many resources of which kind came out.
@@ -38,263 +53,442 @@ pub struct Counts {
     pub variants: u64,
 }
 
-/// Keys and what they answer, sorted by key.
-pub type Resources = Vec<(Vec<u8>, TargetDraft)>;
+/// What came of grouping.
+pub struct Grouped {
+    /// Keys and what they answer, sorted by key.
+    pub resources: Vec<(Vec<u8>, TargetDraft)>,
+    /// How many of what.
+    pub counts: Counts,
+    /// What was noticed about type maps.
+    pub notes: Vec<Note>,
+    /// Entries of type maps that name files which are not there, where the policy makes that an error.
+    pub missing: Vec<Note>,
+}
 
-/// Makes the resources of a site, adds their variants to `writer`, and returns them sorted by key.
+/// Makes the resources of a site and adds their variants to `writer`.
 ///
 /// # Errors
 ///
-/// If the webroot would have more variants than it can number.
+/// If the webroot would have more variants than it can number, or cannot be written.
 pub fn group<W: std::io::Write + std::io::Seek>(
-    tree: &Tree,
-    files: &[Representations],
+    site: &Site<'_>,
     negotiate: bool,
-    config: &Config,
+    configs: &Configs,
     writer: &mut Writer<W>,
-) -> Result<(Resources, Counts), WriteError> {
-    let mut grouping = Grouping { tree, files, config, writer, targets: BTreeMap::new(), counts: Counts::default() };
+) -> Result<Grouped, WriteError> {
+    writer.add_settings(&configs.get(b"/").settings)?;
+    let mut grouping = Grouping {
+        site,
+        configs,
+        writer,
+        targets: BTreeMap::new(),
+        counts: Counts::default(),
+        notes: Vec::new(),
+        missing: Vec::new(),
+    };
     grouping.add_literal_paths()?;
     grouping.add_directory_redirects();
-    let candidates = if negotiate { grouping.candidates() } else { HashMap::new() };
-    grouping.add_negotiated(&candidates)?;
-    grouping.add_directory_indexes(negotiate, &candidates)?;
+    grouping.add_negotiated()?;
+    grouping.add_directory_indexes(negotiate)?;
     let counts = Counts { resources: grouping.targets.len() as u64, ..grouping.counts };
-    Ok((grouping.targets.into_iter().collect(), counts))
+    let Grouping { targets, notes, missing, .. } = grouping;
+    Ok(Grouped { resources: targets.into_iter().collect(), counts, notes, missing })
 }
 
-/// Candidates by key: numbers of files, in scan order.
-type Candidates = HashMap<Vec<u8>, Vec<usize>>;
-
 struct Grouping<'a, W> {
-    tree: &'a Tree,
-    files: &'a [Representations],
-    config: &'a Config,
+    site: &'a Site<'a>,
+    configs: &'a Configs,
     writer: &'a mut Writer<W>,
     targets: BTreeMap<Vec<u8>, TargetDraft>,
     counts: Counts,
+    notes: Vec<Note>,
+    missing: Vec<Note>,
 }
 
-impl<W: std::io::Write + std::io::Seek> Grouping<'_, W> {
+/// A name of a directory index that something answers to.
+enum Named<'s> {
+    /// A file of that very name.
+    File(usize),
+    /// A directory.
+    Directory,
+    /// What is negotiated under it.
+    Candidates(&'s Candidates),
+}
+
+impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
     fn add_literal_paths(&mut self) -> Result<(), WriteError> {
-        for (number, file) in self.tree.files.iter().enumerate() {
-            let run = self.add_run(&[number], Dimensions::NONE, false)?;
-            self.targets.insert(file.key.clone(), TargetDraft::File(run));
+        for number in 0..self.site.tree.files.len() {
+            let target = self.literal(number, None)?;
+            self.targets.insert(self.site.tree.files[number].key.clone(), target);
         }
         Ok(())
+    }
+
+    /// What a file answers to its whole name: itself, or what it chooses if it is a type map (R16, R33).
+    fn literal(&mut self, number: usize, vary: Option<Dimensions>) -> Result<TargetDraft, WriteError> {
+        if self.site.known(number).type_map.is_some() {
+            return self.type_map(number, false, vary);
+        }
+        let config = self.config(number);
+        let settings = self.writer.add_settings(&config.settings)?;
+        let vary = config.settings.vary(vary.unwrap_or(Dimensions::NONE), false);
+        let run = self.add_files(&[number], &Negotiation { vary: &vary, ..Negotiation::default() })?;
+        Ok(TargetDraft::File(run, settings))
     }
 
     /// `/dir` → `/dir/` (R17).
     fn add_directory_redirects(&mut self) {
-        for directory in &self.tree.directories {
+        for directory in &self.site.tree.directories {
             if let [key @ .., b'/'] = &directory[..]
                 && !key.is_empty()
             {
-                self.targets.insert(key.to_vec(), TargetDraft::Redirect(location(directory)));
+                self.targets.insert(key.to_vec(), TargetDraft::Redirect(escaped(directory)));
             }
         }
     }
 
-    /// For each name that no file has as a whole, the files that can stand for it (R24-R31).
-    fn candidates(&self) -> Candidates {
-        let mut candidates = Candidates::new();
-        for (number, (file, known)) in self.tree.files.iter().zip(self.files).enumerate() {
-            if !known.metadata.recognised || known.sniffed || known.metadata.content_type.is_none() {
-                continue;
-            }
-            let directory = file.directory();
-            let name = file.name();
-            // Every dot ends a name by which the file may be asked for.
-            for end in (1..name.len()).filter(|&end| name[end] == b'.') {
-                let key = [directory, &name[..end]].concat();
-                if !self.is_literal(&key) && covers_residue(&name[..end], &known.metadata.residue) {
-                    candidates.entry(key).or_default().push(number);
-                }
-            }
-        }
-        for numbers in candidates.values_mut() {
-            let order = |&number: &usize| {
-                let quality = self.files[number].metadata.content_type.as_ref().map(|known| known.source_quality);
-                (std::cmp::Reverse(quality), self.tree.files[number].name())
-            };
-            numbers.sort_by(|a, b| order(a).cmp(&order(b)));
-        }
-        candidates
-    }
-
-    fn add_negotiated(&mut self, candidates: &Candidates) -> Result<(), WriteError> {
-        let mut keys: Vec<_> = candidates.keys().collect();
-        keys.sort(); // the order of runs is part of the file, and must not depend on the hash map
-        for key in keys {
+    fn add_negotiated(&mut self) -> Result<(), WriteError> {
+        let site = self.site;
+        // In sorted order: the order of runs is part of the file, and must not depend on the hash map.
+        for key in site.negotiated_names() {
             if self.targets.contains_key(key) {
                 continue; // a directory of that name answers (R17)
             }
-            let numbers = &candidates[key];
-            let run = self.add_run(numbers, self.vary(numbers), true)?;
-            self.targets.insert(key.clone(), TargetDraft::Negotiated(run, self.config.settings.clone()));
+            let Some(candidates) = site.candidates(key) else { continue };
+            if let Some(target) = self.negotiated(candidates, None)? {
+                self.targets.insert(key.to_vec(), target);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a name answers for which these can stand; nothing if that is an empty map (R44).
+    fn negotiated(
+        &mut self,
+        candidates: &Candidates,
+        vary: Option<Dimensions>,
+    ) -> Result<Option<TargetDraft>, WriteError> {
+        let numbers = match candidates {
+            Candidates::Files(numbers) => numbers,
+            Candidates::Map(number) => {
+                let empty = |map: &MapFile| map.parsed.as_ref().is_ok_and(|map| map.entries.is_empty());
+                if self.site.known(*number).type_map.as_ref().is_some_and(empty) {
+                    return Ok(None);
+                }
+                return self.type_map(*number, true, vary).map(Some);
+            }
+        };
+        let settings = &self.config(numbers[0]).settings;
+        let settings_id = self.writer.add_settings(settings)?;
+        let variants: Vec<_> = numbers.iter().map(|&number| self.variant(number)).collect();
+        let vary = vary.unwrap_or_else(|| vary_of(&variants, settings));
+        let negotiation = Negotiation::of(settings, vary, true);
+        let run = self.add_files(numbers, &negotiation.as_ref())?;
+        if vary != Dimensions::NONE || numbers.len() > 1 || settings.policy == Policy::Modern {
             self.counts.negotiated += 1;
             self.counts.variants += numbers.len() as u64;
         }
-        Ok(())
+        Ok(Some(TargetDraft::Negotiated(NegotiatedDraft {
+            run,
+            settings: settings_id,
+            vary,
+            transparent: true,
+            map: false,
+            literal: false,
+        })))
+    }
+
+    /// What a type map answers, found by its whole name or `by_name`, that is through MultiViews (R33-R48).
+    fn type_map(&mut self, number: usize, by_name: bool, vary: Option<Dimensions>) -> Result<TargetDraft, WriteError> {
+        let site = self.site;
+        let config = self.config(number);
+        let settings = &config.settings;
+        let Some(file) = &site.known(number).type_map else { return Ok(TargetDraft::Failure(Status::NotFound)) };
+        let map = match &file.parsed {
+            Ok(map) => map,
+            Err(fault) => {
+                if !by_name {
+                    self.note_map(number, fault.line, format!("{}; this map answers 500", fault.what));
+                }
+                return Ok(TargetDraft::Failure(Status::InternalServerError));
+            }
+        };
+        if let Some(fault) = map.ended_early.as_ref().filter(|_| !by_name) {
+            self.note_map(number, fault.line, fault.what.clone());
+        }
+        let context = map_entry::Context { site, config, map: number, by_name };
+        let prepared: Vec<_> = map.entries.iter().map(|entry| context.prepare(entry)).collect();
+        if !by_name {
+            for (entry, prepared) in map.entries.iter().zip(&prepared) {
+                self.note_entry(number, entry.line, prepared, settings.policy);
+            }
+        }
+        let settings_id = self.writer.add_settings(settings)?;
+        let variants: Vec<_> = prepared.iter().map(|prepared| prepared.variant).collect();
+        let vary = vary.unwrap_or_else(|| vary_of(&variants, settings));
+        let inline = map.entries.iter().any(|entry| entry.body.is_some());
+        let transparent = !inline && !map.entries.iter().any(|entry| entry.uri.contains(&b'/'));
+        let negotiation = Negotiation::of(settings, vary, transparent);
+        let mut blocks = Vec::with_capacity(prepared.len());
+        for (entry, prepared) in map.entries.iter().zip(&prepared) {
+            let body = match (&entry.body, prepared.file) {
+                (Some(body), _) => {
+                    let content = &file.content[body.clone()];
+                    let digest = *blake3::hash(content).as_bytes();
+                    Some((self.writer.add_body(content, digest)?, digest))
+                }
+                (None, file) => file.map(|file| (site.known(file).body, site.known(file).digest)),
+            };
+            let block = prepared.block(site, body.map(|(_, digest)| digest), settings.policy, &negotiation.as_ref());
+            blocks.push((block, body.map(|(body, _)| body)));
+        }
+        let drafts = map.entries.iter().zip(&prepared).zip(&blocks).map(|((entry, prepared), (block, body))| {
+            let description = &entry.description[..];
+            let entry =
+                EntryDraft { description, outcome: prepared.outcome.draft(), also_varies: prepared.also_varies };
+            VariantDraft { variant: prepared.variant, block, body: *body, entry: Some(entry) }
+        });
+        let run = self.writer.add_run(drafts)?;
+        self.counts.negotiated += 1;
+        self.counts.variants += map.entries.len() as u64;
+        let (settings, literal) = (settings_id, !by_name);
+        Ok(TargetDraft::Negotiated(NegotiatedDraft { run, settings, vary, transparent, map: true, literal }))
+    }
+
+    fn note_map(&mut self, number: usize, line: usize, what: String) {
+        let path = String::from_utf8_lossy(&self.site.tree.files[number].key).into_owned();
+        self.notes.push(Note { path, line: Some(line), what });
+    }
+
+    /// What is odd about an entry: that it names nothing is an error, unless all is to be as with Apache.
+    fn note_entry(&mut self, number: usize, line: usize, prepared: &Prepared<'_>, policy: Policy) {
+        if let Some(what) = prepared.fault() {
+            self.note_map(number, line, what);
+            if prepared.is_missing() && policy == Policy::Modern {
+                self.missing.extend(self.notes.pop());
+            }
+        } else if prepared.variant.media_type.is_empty() {
+            self.note_map(number, line, "has no Content-Type, so it can never be chosen".into());
+        }
     }
 
     /// `/dir/`: what the names of `directory-index` answer, in order, up to the first that always does (R20).
-    fn add_directory_indexes(&mut self, negotiate: bool, candidates: &Candidates) -> Result<(), WriteError> {
+    fn add_directory_indexes(&mut self, negotiate: bool) -> Result<(), WriteError> {
+        let site = self.site;
         let default = vec![if negotiate { "index" } else { "index.html" }.to_string()];
-        let names = self.config.directory_index.as_ref().unwrap_or(&default);
-        let literal: HashMap<_, _> =
-            self.tree.files.iter().enumerate().map(|(number, file)| (file.key.as_slice(), number)).collect();
-        let directories: HashSet<_> = self.tree.directories.iter().map(Vec::as_slice).collect();
-        for directory in &self.tree.directories {
+        for directory in &site.tree.directories {
+            let config = self.configs.get(directory);
+            let names = config.directory_index.as_ref().unwrap_or(&default);
             let mut found = Vec::new();
             for name in names {
                 let key = [directory, name.as_bytes()].concat();
-                let as_directory = [&key[..], b"/"].concat();
-                if let Some(&number) = literal.get(&key[..]) {
-                    found.push((key, vec![number]));
-                    break;
-                }
+                let candidates = site.candidates(&key);
                 // Apache lets a directory called `index` hide `index.html` here (R20); real sites have both, and
                 // mean the page.
-                let numbers = candidates.get(&key);
-                let hidden = numbers.is_none() || self.config.settings.policy == Policy::Apache;
-                if hidden && directories.contains(&as_directory[..]) {
-                    found.push((key, Vec::new()));
+                let hides = candidates.is_none() || config.settings.policy == Policy::Apache;
+                if let Some(number) = site.file(&key) {
+                    found.push((key, Some(Named::File(number))));
+                    break;
+                } else if hides && site.is_directory(&[&key[..], b"/"].concat()) {
+                    found.push((key, Some(Named::Directory)));
                     break;
                 }
-                if let Some(numbers) = numbers {
-                    found.push((key, numbers.clone()));
-                }
+                found.push((key, candidates.map(Named::Candidates)));
             }
-            if found.is_empty() {
+            // A name without anything matters to Apache if it is the last (R20), to nobody else.
+            if config.settings.policy == Policy::Modern {
+                found.retain(|(_, named)| named.is_some());
+            }
+            if found.iter().all(|(_, named)| named.is_none()) {
                 continue;
             }
-            let alternatives = self.alternatives(&found)?;
-            self.targets.insert(directory.clone(), TargetDraft::Index(alternatives));
+            let alternatives = self.alternatives(&found, config)?;
+            let settings = self.writer.add_settings(&config.settings)?;
+            self.targets.insert(directory.clone(), TargetDraft::Index(alternatives, settings));
         }
         Ok(())
     }
 
-    /// The targets of a directory, from names and the files that stand for them; a name without files is that
-    /// of a directory. Where there are several, the fields that rule out an earlier one decide about a
-    /// later one as well, so each names them all in Vary (D9; Apache does not).
-    fn alternatives(&mut self, found: &[(Vec<u8>, Vec<usize>)]) -> Result<Vec<TargetDraft>, WriteError> {
-        let shared_vary = (found.len() > 1 && self.config.settings.policy == Policy::Modern).then(|| {
-            let negotiated = found.iter().filter(|(key, numbers)| !numbers.is_empty() && !self.is_literal(key));
-            negotiated.fold(Dimensions::NONE, |vary, (_, numbers)| vary | self.vary(numbers))
-        });
+    /// The targets of a directory. Where there are several, the fields that rule out an earlier one decide about
+    /// a later one as well, so each names them all in Vary (D9; Apache does not).
+    fn alternatives(
+        &mut self,
+        found: &[(Vec<u8>, Option<Named<'_>>)],
+        config: &Config,
+    ) -> Result<Vec<TargetDraft>, WriteError> {
+        let shared = found.len() > 1 && config.settings.policy == Policy::Modern;
+        let vary =
+            shared.then(|| found.iter().fold(Dimensions::NONE, |vary, (_, named)| vary | self.vary_of_name(named)));
         let mut alternatives = Vec::new();
-        for (key, numbers) in found {
-            alternatives.push(match (self.targets.get(key), shared_vary) {
+        let counts = self.counts;
+        for (key, named) in found {
+            alternatives.push(match (named, self.targets.get(key)) {
+                (None, _) => TargetDraft::Failure(Status::NotFound),
                 // What answers under the name itself answers here.
-                (Some(target @ TargetDraft::Negotiated(..)), None) => target.clone(),
-                (Some(target @ TargetDraft::File(_)), None) => target.clone(),
-                (Some(TargetDraft::File(_)), Some(vary)) => TargetDraft::File(self.add_run(numbers, vary, false)?),
-                (Some(target @ TargetDraft::Redirect(_)), _) if numbers.is_empty() => target.clone(),
-                (_, vary) => {
-                    let run = self.add_run(numbers, vary.unwrap_or_else(|| self.vary(numbers)), true)?;
-                    TargetDraft::Negotiated(run, self.config.settings.clone())
+                (Some(Named::File(_) | Named::Candidates(_)), Some(target)) if !shared && !is_redirect(target) => {
+                    target.clone()
+                }
+                (Some(Named::File(number)), _) => self.literal(*number, vary)?,
+                (Some(Named::Directory), _) => TargetDraft::Redirect(escaped(&[&key[..], b"/"].concat())),
+                (Some(Named::Candidates(candidates)), _) => {
+                    self.negotiated(candidates, vary)?.unwrap_or(TargetDraft::Failure(Status::NotFound))
                 }
             });
         }
+        self.counts = counts; // these are no names of their own
         Ok(alternatives)
     }
 
-    fn is_literal(&self, key: &[u8]) -> bool {
-        matches!(self.targets.get(key), Some(TargetDraft::File(_)))
+    /// What the answer to a name of a directory index depends on.
+    fn vary_of_name(&self, named: &Option<Named<'_>>) -> Dimensions {
+        let map = match named {
+            Some(Named::File(number)) => *number,
+            Some(Named::Candidates(Candidates::Map(number))) => *number,
+            Some(Named::Candidates(Candidates::Files(numbers))) => {
+                let variants: Vec<_> = numbers.iter().map(|&number| self.variant(number)).collect();
+                return vary_of(&variants, &self.config(numbers[0]).settings);
+            }
+            Some(Named::Directory) | None => return Dimensions::NONE,
+        };
+        let Some(MapFile { parsed: Ok(parsed), .. }) = &self.site.known(map).type_map else { return Dimensions::NONE };
+        let config = self.config(map);
+        let context = map_entry::Context { site: self.site, config, map, by_name: false };
+        let variants: Vec<_> = parsed.entries.iter().map(|entry| context.prepare(entry).variant).collect();
+        vary_of(&variants, &config.settings)
     }
 
-    /// Which fields the choice among these files depends on: RFC 9110, section 12.5.5 and D8, or R92.
-    fn vary(&self, numbers: &[usize]) -> Dimensions {
-        let of = |number: &usize| self.variant(*number);
-        let first = of(&numbers[0]);
-        let differ = |same: &dyn Fn(Variant<'_>) -> bool| !numbers.iter().all(|number| same(of(number)));
-        let languages = differ(&|variant| variant.languages == first.languages);
-        let settings = &self.config.settings;
-        if settings.policy == Policy::Apache {
-            return Dimensions::NONE
-                .with(Dimensions::TYPE, differ(&|variant| variant.media_type == first.media_type))
-                .with(Dimensions::LANGUAGE, languages)
-                .with(Dimensions::CHARSET, differ(&|variant| variant.charset == first.charset))
-                .with(Dimensions::CODING, differ(&|variant| variant.codings == first.codings));
-        }
-        // A single type can still be refused, and so can a single language or coding; that a client
-        // refuses even the identity coding is not worth a cache entry for every Accept-Encoding.
-        // A charset decides only where the order of types does not, so not between, say, HTML and Turtle.
-        let mut charsets = HashMap::new();
-        let mut charset_decides = false;
-        for variant in numbers.iter().map(of) {
-            let listed = settings.type_priority.iter().any(|prior| prior.as_bytes() == variant.media_type);
-            let class = Some(variant.media_type).filter(|_| listed);
-            charset_decides |= *charsets.entry(class).or_insert(variant.charset) != variant.charset;
-        }
-        let refusable = !settings.fallback && numbers.iter().any(|number| of(number).languages.is_some());
-        Dimensions::TYPE
-            .with(Dimensions::LANGUAGE, languages || refusable)
-            .with(Dimensions::CHARSET, charset_decides)
-            .with(Dimensions::CODING, !numbers.iter().all(|number| of(number).is_identity_like()))
+    /// Adds files as the variants of one target.
+    fn add_files(&mut self, numbers: &[usize], negotiation: &Negotiation<'_>) -> Result<RunId, WriteError> {
+        let site = self.site;
+        let blocks: Vec<_> = numbers.iter().map(|&number| self.block(number, negotiation)).collect();
+        let drafts = numbers.iter().zip(&blocks).map(|(&number, block)| {
+            let body = Some(site.known(number).body);
+            VariantDraft { variant: variant(site, number), block, body, entry: None }
+        });
+        self.writer.add_run(drafts)
     }
 
-    /// Adds files as the variants of one target. `negotiated` ones say which of them was chosen.
-    fn add_run(&mut self, numbers: &[usize], vary: Dimensions, negotiated: bool) -> Result<RunId, WriteError> {
-        let blocks: Vec<_> = numbers.iter().map(|&number| self.block(number, vary, negotiated)).collect();
-        let (tree, files) = (self.tree, self.files);
-        let variants = numbers.iter().zip(&blocks);
-        self.writer.add_run(variants.map(|(&number, block)| (variant(tree, files, number), block, files[number].body)))
+    fn variant(&self, number: usize) -> Variant<'a> {
+        variant(self.site, number)
     }
 
-    fn variant(&self, number: usize) -> Variant<'_> {
-        variant(self.tree, self.files, number)
+    fn config(&self, number: usize) -> &'a Config {
+        self.configs.get(self.site.directory(number))
     }
 
-    /// The header block of a file.
-    fn block(&self, number: usize, vary: Dimensions, negotiated: bool) -> Block {
-        let known = &self.files[number];
-        let Metadata { content_type, languages, codings, .. } = &known.metadata;
-        let apache = self.config.settings.policy == Policy::Apache;
-        let mut content_location = Vec::new();
-        if negotiated && apache {
-            escape::push_uri(&mut content_location, self.tree.files[number].name(), false);
-        } else if negotiated {
-            content_location = escape::sibling_reference(self.tree.files[number].name());
+    /// The header block of a file; one that was chosen says which it is.
+    fn block(&self, number: usize, negotiation: &Negotiation<'_>) -> Block {
+        let mut location = Vec::new();
+        if negotiation.located && !self.site.is_decoded(number) {
+            location = content_location(self.site.name(number), self.config(number).settings.policy);
         }
-        let vary = if apache { vary.vary().to_ascii_lowercase().replace(", ", ",") } else { vary.vary() };
-        let content_type = content_type.as_ref().map_or(&[][..], |known| &known.field_value);
-        let (languages, codings) = (languages.as_deref().unwrap_or_default(), codings.as_deref().unwrap_or_default());
-        let etag = entity_tag(&known.digest, &[content_type, languages, codings]);
-        Representation {
-            etag: etag.as_bytes(),
-            content_location: &content_location,
-            vary: vary.as_bytes(),
-            last_modified: known.modified,
-            content_type,
-            content_length: known.length,
-            content_language: languages,
-            content_encoding: codings,
-        }
-        .render()
+        file_block(self.site.known(number), &location, negotiation)
     }
 }
 
+fn is_redirect(target: &TargetDraft) -> bool {
+    matches!(target, TargetDraft::Redirect(_))
+}
+
+/// A reference to a file beside the resource.
+pub(super) fn content_location(file_name: &[u8], policy: Policy) -> Vec<u8> {
+    match policy {
+        Policy::Modern => escape::sibling_reference(file_name),
+        Policy::Apache => {
+            let mut location = Vec::new();
+            escape::push_uri(&mut location, file_name, false);
+            location
+        }
+    }
+}
+
+/// What all variants of a resource say about the choice between them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Negotiation<'v> {
+    /// Vary.
+    pub vary: &'v str,
+    /// TCN: `choice`, or nothing.
+    pub tcn: &'v str,
+    /// Whether Content-Location names the chosen one.
+    pub located: bool,
+}
+
+/// The same with a Vary of its own.
+struct OwnedNegotiation {
+    vary: String,
+    tcn: &'static str,
+    located: bool,
+}
+
+impl Negotiation<'_> {
+    /// Of a resource whose Vary names these dimensions, and that can be negotiated transparently or not.
+    fn of(settings: &Settings, vary: Dimensions, transparent: bool) -> OwnedNegotiation {
+        let located = transparent || settings.policy == Policy::Modern; // R91, D15
+        let transparent = transparent && settings.transparent;
+        let tcn = if transparent { "choice" } else { "" };
+        OwnedNegotiation { vary: settings.vary(vary, transparent), tcn, located }
+    }
+}
+
+impl OwnedNegotiation {
+    fn as_ref(&self) -> Negotiation<'_> {
+        Negotiation { vary: &self.vary, tcn: self.tcn, located: self.located }
+    }
+}
+
+/// The header block of a representation that a file holds.
+pub(super) fn file_block(known: &Representations, content_location: &[u8], negotiation: &Negotiation<'_>) -> Block {
+    let Metadata { content_type, languages, codings, .. } = &known.metadata;
+    let content_type = content_type.as_ref().map_or(&[][..], |known| &known.field_value);
+    let (languages, codings) = (languages.as_deref().unwrap_or_default(), codings.as_deref().unwrap_or_default());
+    let etag = entity_tag(&known.digest, &[content_type, languages, codings]);
+    Representation {
+        etag: etag.as_bytes(),
+        content_location,
+        vary: negotiation.vary.as_bytes(),
+        tcn: negotiation.tcn.as_bytes(),
+        last_modified: known.modified,
+        content_type,
+        content_length: Some(known.length),
+        content_language: languages,
+        content_encoding: codings,
+    }
+    .render()
+}
+
 /// A file as selection will see it.
-fn variant<'a>(tree: &'a Tree, files: &'a [Representations], number: usize) -> Variant<'a> {
-    let known = &files[number];
+fn variant<'a>(site: &'a Site<'_>, number: usize) -> Variant<'a> {
+    let known = site.known(number);
     let content_type: Option<&ContentType> = known.metadata.content_type.as_ref();
     Variant {
-        file_name: tree.files[number].name(),
+        file_name: site.name(number),
         media_type: content_type.map_or(&[], |known| &known.media_type),
         level: content_type.map_or(Level::of(b"", None), |known| known.level),
         source_quality: content_type.map_or(Quality::FULL, |known| known.source_quality),
         charset: content_type.and_then(|known| known.charset.as_deref()),
         languages: known.metadata.languages.as_deref(),
         codings: known.metadata.codings.as_deref(),
-        length: known.length,
+        length: Some(known.length),
     }
+}
+
+/// Which fields the choice among these variants depends on: RFC 9110, section 12.5.5 and D8, or R92.
+fn vary_of(variants: &[Variant<'_>], settings: &Settings) -> Dimensions {
+    if settings.policy == Policy::Apache {
+        return Variant::differences(variants);
+    }
+    // A single type can still be refused, and so can a single language or coding; that a client
+    // refuses even the identity coding is not worth a cache entry for every Accept-Encoding.
+    let refusable = !settings.fallback && variants.iter().any(|variant| variant.languages.is_some());
+    Variant::differences(variants)
+        .with(Dimensions::TYPE, true)
+        .with(Dimensions::LANGUAGE, refusable)
+        .with(Dimensions::CODING, !variants.iter().all(Variant::is_identity_like))
 }
 
 /// A strong entity tag (RFC 9110, section 8.8.3): 120 bits of a digest over content and metadata, so that two
 /// variants with equal bytes but, say, different languages do not validate each other.
-fn entity_tag(digest: &[u8; 32], metadata: &[&[u8]]) -> String {
+pub(super) fn entity_tag(digest: &[u8; 32], metadata: &[&[u8]]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut hasher = blake3::Hasher::new();
     hasher.update(digest);
@@ -313,45 +507,16 @@ fn entity_tag(digest: &[u8; 32], metadata: &[&[u8]]) -> String {
     tag
 }
 
-/// Whether the requested name, segment by segment, uses up the residue of a file's name (R27).
-fn covers_residue(name: &[u8], residue: &[Vec<u8>]) -> bool {
-    let mut rest = residue.iter();
-    let mut next = rest.next();
-    for segment in name.split(|&byte| byte == b'.') {
-        if next.is_some_and(|wanted| wanted == segment) {
-            next = rest.next();
-        }
-    }
-    next.is_none()
-}
-
-/// A directory's key as a reference in Location.
-fn location(directory: &[u8]) -> Vec<u8> {
-    let mut location = Vec::with_capacity(directory.len());
-    escape::push_uri(&mut location, directory, true);
+/// A key as a reference in Location.
+pub(super) fn escaped(key: &[u8]) -> Vec<u8> {
+    let mut location = Vec::with_capacity(key.len());
+    escape::push_uri(&mut location, key, true);
     location
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn residue_must_be_asked_for() {
-        let residue = |text: &str| text.split(' ').map(|part| part.as_bytes().to_vec()).collect::<Vec<_>>();
-        for (name, rest, covered) in [
-            ("a", "a", true),
-            ("a", "a zzq", false),
-            ("a.zzq", "a zzq", true),
-            ("a.html.zzq", "a zzq", true),
-            ("a.x1.x2", "a x1 x2", true),
-            ("a.x2", "a x1 x2", false),
-            ("a.x2.x1", "a x1 x2", false),
-            ("A", "a", false),
-        ] {
-            assert_eq!(covers_residue(name.as_bytes(), &residue(rest)), covered, "{name} {rest}");
-        }
-    }
 
     #[test]
     fn tags_tell_metadata_apart() {

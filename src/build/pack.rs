@@ -7,11 +7,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rayon::prelude::*;
 
-use super::config::{Config, ConfigError};
+use super::config::{Config, ConfigError, Configs};
 use super::extensions::{Metadata, Naming};
-use super::group::{self, Representations};
+use super::group::{self, Grouped, MapFile, Representations};
 use super::replace::Replacement;
+use super::site::Site;
 use super::walk::{self, Fingerprint, SourceFile};
+use super::{decode, notes, type_map};
+use crate::resource::Note;
 use crate::webroot::writer::{BodyId, WriteError, Writer};
 
 /// How to pack.
@@ -19,7 +22,7 @@ use crate::webroot::writer::{BodyId, WriteError, Writer};
 pub struct Options {
     /// Whether names without extensions are negotiated (MultiViews).
     pub negotiate: bool,
-    /// The site's configuration.
+    /// The configuration of the site's root.
     pub config: Config,
 }
 
@@ -46,6 +49,8 @@ pub trait Report {
     fn advance(&self, _bytes: u64) {}
     /// A warning.
     fn warn(&self, _warning: &Warning) {}
+    /// What about the resources of the site, a directory, may surprise its author; `mkroot check` lists it again.
+    fn notes(&self, _site: &Path, _notes: &[Note]) {}
 }
 
 /// What came of a packing.
@@ -81,6 +86,11 @@ pub enum BuildError {
     Changed { path: PathBuf },
     #[error("{}: it vanished while the site was read\nrun mkroot again when nothing writes to the site", path.display())]
     Vanished { path: PathBuf },
+    #[error(
+        "{}\nput the files there, or take these entries out of the maps",
+        missing.iter().map(|note| format!("{}{note}", site.display())).collect::<Vec<_>>().join("\n")
+    )]
+    MissingInMaps { site: PathBuf, missing: Vec<Note> },
     #[error("{}: {source}", path.display())]
     Unwritable { path: PathBuf, source: WriteError },
     #[error(transparent)]
@@ -143,18 +153,25 @@ fn write(
     let tree = walk::walk(site, exclude, &mut |warning| report.warn(&warning))?;
     let bytes = tree.files.iter().map(|file| file.length).sum();
     report.begin(tree.files.len() as u64, bytes);
-    for file in &tree.files {
-        let name = std::str::from_utf8(file.name()).unwrap_or_default();
-        if options.negotiate && options.config.type_maps.is_match(name) {
-            report.warn(&Warning::new(&file.path, "is a type map, which this version does not read; served as it is"));
-        }
-    }
+    let configs = Configs::of(&tree, &options.config)?;
 
     let mut writer = Writer::new(BufWriter::with_capacity(PIECE, out))?;
-    let files = add_contents(&tree.files, &mut writer, options, report)?;
-    let (resources, counts) = group::group(&tree, &files, options.negotiate, &options.config, &mut writer)?;
+    let files = add_contents(&tree.files, &configs, options.negotiate, &mut writer, report)?;
+    let mut site_notes = Vec::new();
+    let mut names = Site::new(&tree, &files, options.negotiate);
+    decode::add_plain_forms(&mut names, &configs, &mut writer, &mut site_notes)?;
+    let Grouped { resources, counts, notes, missing } = group::group(&names, options.negotiate, &configs, &mut writer)?;
+    if !missing.is_empty() {
+        return Err(BuildError::MissingInMaps { site: site.to_path_buf(), missing });
+    }
+    site_notes.extend(notes);
+    if options.negotiate {
+        site_notes.extend(notes::notes(&names, &configs));
+    }
+    site_notes.sort();
+    report.notes(site, &site_notes);
     let duplicates_saved = writer.duplicates_saved();
-    let (_, mut written) = writer.finish(&resources)?;
+    let (_, mut written) = writer.finish(&resources, &site_notes)?;
     // A long duplicate that was taken back may have reached further than the end.
     let webroot_length = written.stream_position()?;
     out.set_len(webroot_length)?;
@@ -174,15 +191,14 @@ fn write(
 /// and hashed on all cores. The order of contents is that of the files, so it does not depend on timing.
 fn add_contents<W: Write + Seek>(
     files: &[SourceFile],
+    configs: &Configs,
+    negotiate: bool,
     writer: &mut Writer<W>,
-    options: &Options,
     report: &dyn Report,
 ) -> Result<Vec<Representations>, BuildError> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let naming = Naming::new(&options.config);
-    let sniffing = options.config.builtin_extensions;
     let read_batch = |batch: &[SourceFile]| -> Vec<Result<Found, BuildError>> {
-        batch.par_iter().map(|file| read(file, &naming, sniffing)).collect()
+        batch.par_iter().map(|file| read(file, configs.get(file.directory()), negotiate)).collect()
     };
 
     let mut known = Vec::with_capacity(files.len());
@@ -198,9 +214,10 @@ fn add_contents<W: Write + Seek>(
                     report.warn(&Warning::new(&file.path, "was changed in the future; sent without Last-Modified"));
                 }
                 let modified = Some(file.modified).filter(|_| !future);
-                let (metadata, sniffed, content) = content?;
+                let Found { metadata, sniffed, type_map, content } = content?;
                 let (body, digest) = add_content(file, content, writer, report)?;
-                known.push(Representations { metadata, sniffed, body, digest, length: file.length, modified });
+                let length = file.length;
+                known.push(Representations { metadata, sniffed, body, digest, length, modified, type_map });
             }
             Ok(())
         };
@@ -242,15 +259,23 @@ enum Content {
     Streamed(File),
 }
 
-/// What was found out about a file: its metadata, whether its type is that of its beginning, its content.
-type Found = (Metadata, bool, Content);
+/// What was found out about a file.
+struct Found {
+    metadata: Metadata,
+    /// Whether its type is that of its beginning.
+    sniffed: bool,
+    type_map: Option<MapFile>,
+    content: Content,
+}
 
 /// Reads a file, unless it is long. That it did not grow or shrink meanwhile its fingerprint tells.
-fn read(source: &SourceFile, naming: &Naming<'_>, sniffing: bool) -> Result<Found, BuildError> {
+fn read(source: &SourceFile, config: &Config, negotiate: bool) -> Result<Found, BuildError> {
+    let naming = Naming::new(config);
     let mut file = File::open(&source.path).map_err(|error| failure(source, error))?;
     let mut metadata = naming.describe(source.name());
-    let sniffed = metadata.content_type.is_none() && sniffing;
-    let held = source.length < STREAMED;
+    let is_map = negotiate && metadata.is_type_map();
+    let sniffed = metadata.content_type.is_none() && config.builtin_extensions && !is_map;
+    let held = source.length < STREAMED || is_map;
     let wanted = if held {
         source.length as usize
     } else if sniffed {
@@ -272,6 +297,10 @@ fn read(source: &SourceFile, naming: &Naming<'_>, sniffing: bool) -> Result<Foun
         let found = sniff(&beginning[..beginning.len().min(SNIFFED)]);
         metadata.content_type = Some(naming.content_type(found, metadata.charset.as_deref()));
     }
+    let type_map = is_map.then(|| {
+        let parsed = type_map::parse(&beginning, config.settings.policy);
+        MapFile { parsed, content: beginning.clone() }
+    });
     let content = if held {
         unchanged(source, &file, beginning.len() as u64)?;
         let digest = *blake3::hash(&beginning).as_bytes();
@@ -280,7 +309,7 @@ fn read(source: &SourceFile, naming: &Naming<'_>, sniffing: bool) -> Result<Foun
         file.rewind().map_err(|error| failure(source, error))?;
         Content::Streamed(file)
     };
-    Ok((metadata, sniffed, content))
+    Ok(Found { metadata, sniffed, type_map, content })
 }
 
 fn failure(source: &SourceFile, error: io::Error) -> BuildError {

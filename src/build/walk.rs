@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
+use super::config;
 use super::pack::{BuildError, Warning};
 
 /// A regular file of a site.
@@ -64,8 +65,10 @@ impl From<&Metadata> for Fingerprint {
 pub struct Tree {
     /// Its files, each directory's in the order of their names.
     pub files: Vec<SourceFile>,
-    /// Its directories by their keys, which end in a slash; the first is `/`.
+    /// Its directories by their keys, which end in a slash; the first is `/`, and each comes before those in it.
     pub directories: Vec<Vec<u8>>,
+    /// The configuration files in directories other than the root: the directory's key, and where the file is.
+    pub configurations: Vec<(Vec<u8>, PathBuf)>,
 }
 
 /// Lists the tree below `site`, sorted by name. Dot files are left out; symbolic links are followed as long
@@ -106,6 +109,10 @@ pub fn walk(site: &Path, exclude: Option<&Path>, warn: &mut dyn FnMut(Warning)) 
         };
         let is_root = entry.depth() == 0;
         if !is_root && hidden(entry.path()) {
+            if entry.depth() > 1 && entry.file_name() == config::FILE_NAME {
+                let key = key(&root, entry.path().parent().unwrap_or(&root), true);
+                tree.configurations.push((key, shown(entry.path())));
+            }
             skip(&mut entries, &entry);
             continue;
         }
@@ -128,12 +135,8 @@ pub fn walk(site: &Path, exclude: Option<&Path>, warn: &mut dyn FnMut(Warning)) 
             continue;
         }
         let metadata = entry.metadata().map_err(|error| unreadable(&shown(entry.path()), error.into()))?;
-        let mut key = b"/".to_vec();
-        key.extend(entry.path().strip_prefix(&root).unwrap_or(entry.path()).as_os_str().as_bytes());
+        let key = key(&root, entry.path(), metadata.is_dir());
         if metadata.is_dir() {
-            if !is_root {
-                key.push(b'/');
-            }
             tree.directories.push(key);
         } else if metadata.is_file() {
             tree.files.push(SourceFile {
@@ -148,6 +151,16 @@ pub fn walk(site: &Path, exclude: Option<&Path>, warn: &mut dyn FnMut(Warning)) 
         }
     }
     Ok(tree)
+}
+
+/// The key of a file or directory below `root`.
+fn key(root: &Path, path: &Path, is_directory: bool) -> Vec<u8> {
+    let mut key = b"/".to_vec();
+    key.extend(path.strip_prefix(root).unwrap_or(path).as_os_str().as_bytes());
+    if is_directory && key.len() > 1 {
+        key.push(b'/');
+    }
+    key
 }
 
 /// Whether the last segment begins with a dot.

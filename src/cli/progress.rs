@@ -2,23 +2,32 @@
 
 use std::cell::RefCell;
 use std::io::{IsTerminal, stderr};
+use std::path::Path;
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use super::message;
 use crate::build::{Report, Summary, Warning};
+use crate::resource::Note;
 
 /// Shows a packing on stderr. Without a terminal, or if it is to be quiet, only warnings.
 pub struct Progress {
     program: &'static str,
     shown: bool,
+    with_notes: bool,
     bar: RefCell<Option<ProgressBar>>,
 }
 
 impl Progress {
     /// For `program`; `quiet` shows warnings only.
     pub fn new(program: &'static str, quiet: bool) -> Progress {
-        Progress { program, shown: !quiet && stderr().is_terminal(), bar: RefCell::new(None) }
+        let shown = !quiet && stderr().is_terminal();
+        Progress { program, shown, with_notes: true, bar: RefCell::new(None) }
+    }
+
+    /// For a packing on the way to something else: warnings only, and nothing about single resources.
+    pub fn in_passing(program: &'static str) -> Progress {
+        Progress { program, shown: false, with_notes: false, bar: RefCell::new(None) }
     }
 
     /// Clears the bar and shows what came of it.
@@ -58,6 +67,9 @@ impl Drop for Progress {
     }
 }
 
+/// How many notes are shown while packing; a site can have thousands of the same kind.
+const SHOWN_NOTES: usize = 10;
+
 impl Report for Progress {
     fn begin(&self, files: u64, bytes: u64) {
         if !self.shown {
@@ -74,6 +86,21 @@ impl Report for Progress {
     fn advance(&self, bytes: u64) {
         if let Some(bar) = &*self.bar.borrow() {
             bar.inc(bytes);
+        }
+    }
+
+    fn notes(&self, site: &Path, notes: &[Note]) {
+        if !self.with_notes {
+            return;
+        }
+        for note in notes.iter().take(SHOWN_NOTES) {
+            message::say(self.program, &format!("warning: {}{note}", site.display()));
+        }
+        if let Some(more @ 1..) = notes.len().checked_sub(SHOWN_NOTES) {
+            message::say(
+                self.program,
+                &format!("warning: there is more of this kind ({more}); mkroot check lists it all"),
+            );
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::http::response::field_lines;
-use crate::webroot::{Run, StoredVariant, Target, Webroot};
+use crate::webroot::{Negotiated, Run, StoredVariant, Target, Webroot};
 
 /// A webroot's contents.
 #[derive(Debug, Serialize)]
@@ -25,7 +25,7 @@ pub struct Listing {
 pub struct ListedResource {
     /// Its path, decoded; what is not UTF-8 is shown as U+FFFD.
     pub path: String,
-    /// `file`, `negotiated`, `redirect` or `index`.
+    /// `file`, `negotiated`, `type map`, `redirect`, `index`, or `broken` for a type map that cannot be read.
     pub kind: &'static str,
     /// Where a redirect leads.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,8 +49,8 @@ pub struct ListedVariant {
     pub codings: Option<String>,
     /// Source quality in thousandths.
     pub source_quality: u16,
-    /// Length in bytes.
-    pub length: u64,
+    /// Length in bytes, if it is known.
+    pub length: Option<u64>,
     /// Entity tag, quotes included.
     pub etag: String,
     /// BLAKE3 of the content, in hexadecimal.
@@ -107,7 +107,7 @@ impl ListedVariant {
             parts.push(self.languages.join(","));
         }
         parts.extend(self.codings.clone());
-        parts.push(format!("{} bytes", self.length));
+        parts.extend(self.length.map(|length| format!("{length} bytes")));
         parts.join("  ")
     }
 }
@@ -115,13 +115,15 @@ impl ListedVariant {
 fn listed(key: &[u8], target: Target<'_>) -> ListedResource {
     let variants = |run: Run<'_>| run.iter().map(|stored| listed_variant(&stored)).collect::<Vec<_>>();
     let (kind, location, variants) = match target {
-        Target::File(run) => ("file", None, variants(run)),
-        Target::Negotiated(run, _) => ("negotiated", None, variants(run)),
+        Target::File(run, _) => ("file", None, variants(run)),
+        Target::Negotiated(Negotiated { run, map: true, .. }) => ("type map", None, variants(run)),
+        Target::Negotiated(Negotiated { run, .. }) => ("negotiated", None, variants(run)),
         Target::Redirect(location) => ("redirect", Some(text(location)), Vec::new()),
-        Target::Index(alternatives) => {
+        Target::Failure(_) => ("broken", None, Vec::new()),
+        Target::Index(alternatives, _) => {
             let all = alternatives.iter().flat_map(|alternative| match alternative {
-                Target::File(run) | Target::Negotiated(run, _) => variants(run),
-                Target::Redirect(_) | Target::Index(_) => Vec::new(),
+                Target::File(run, _) | Target::Negotiated(Negotiated { run, .. }) => variants(run),
+                Target::Redirect(_) | Target::Index(..) | Target::Failure(_) => Vec::new(),
             });
             ("index", None, all.collect())
         }

@@ -27,6 +27,19 @@ pub fn sibling_reference(file_name: &[u8]) -> Vec<u8> {
     reference
 }
 
+/// `uri`, a relative reference from a type map, as it stands but for bytes that no URI may have
+/// (RFC 3986, section 2).
+pub fn reference(uri: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(uri.len());
+    for &byte in uri {
+        match byte {
+            b'%' | b'/' | b'?' | b'#' | b';' | b'[' | b']' => out.push(byte),
+            _ => push_uri(&mut out, &[byte], false),
+        }
+    }
+    out
+}
+
 /// Appends `text` so that HTML shows it as it is, in text and in quoted attributes. Bytes that are not
 /// UTF-8 are shown as U+FFFD.
 pub fn push_html(out: &mut String, text: &[u8]) {
@@ -57,6 +70,7 @@ mod tests {
     fn a_colon_does_not_make_a_scheme() {
         assert_eq!(sibling_reference(b"h:i.html"), b"./h:i.html");
         assert_eq!(sibling_reference(b"a b.html"), b"a%20b.html");
+        assert_eq!(reference(b"../a%20b.html?x=\xff<"), b"../a%20b.html?x=%ff%3c");
     }
 
     #[test]

@@ -13,19 +13,31 @@ use nom::multi::many0_count;
 use nom::sequence::preceded;
 use nom::{IResult, Parser};
 
-/// One item: a name (perhaps empty, not yet folded to lower case) and the parameters that matter.
+/// One item: a name (perhaps empty, not yet folded to lower case) and its parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Item<'a> {
     /// The name as sent: a media range, language range, charset or coding.
     pub name: &'a [u8],
-    /// Value of the last `q` parameter.
-    pub q: Option<&'a [u8]>,
-    /// Value of the last `qs` parameter, and whether it stands after the last `q`.
-    pub qs: Option<(&'a [u8], bool)>,
-    /// Value of the last `level` parameter.
-    pub level: Option<&'a [u8]>,
-    /// Value of the last `charset` parameter.
-    pub charset: Option<&'a [u8]>,
+    /// From the first semicolon to the end of the last parameter; empty if there are none.
+    parameters: &'a [u8],
+}
+
+impl<'a> Item<'a> {
+    /// Keys (as sent) and values of the parameters, in order. One without a value is left out (R52).
+    pub fn parameters(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let mut rest = self.parameters;
+        std::iter::from_fn(move || {
+            while let [b';', tail @ ..] = rest {
+                // A token is there for any input.
+                let (tail, parameter) = parameter(tail).unwrap_or((&[], &[]));
+                rest = tail;
+                if let Some(found) = key_and_value(parameter) {
+                    return Some(found);
+                }
+            }
+            None
+        })
+    }
 }
 
 /// White space as Apache counts it: space, tab, LF, CR, VT, FF.
@@ -43,7 +55,7 @@ pub fn items(mut value: &[u8]) -> impl Iterator<Item = Item<'_>> {
                 _ => return None,
             };
             value = rest;
-            if !item.name.is_empty() || item.q.is_some() || item.qs.is_some() {
+            if !item.name.is_empty() || !item.parameters.is_empty() {
                 return Some(item);
             }
         }
@@ -54,42 +66,45 @@ pub fn items(mut value: &[u8]) -> impl Iterator<Item = Item<'_>> {
 fn item(input: &[u8]) -> IResult<&[u8], Item<'_>> {
     let (input, _) = take_while(is_space)(input)?;
     let (input, name) = token(&NAME_ENDS, input)?;
-    let (mut input, _) = take_while(is_space)(input)?;
-    let mut item = Item { name, q: None, qs: None, level: None, charset: None };
-    while let [b';', rest @ ..] = input {
-        let (rest, _) = take_while(is_space)(rest)?;
-        let (rest, parameter) = token(&PARAMETER_ENDS, rest)?;
-        input = rest;
-        if let Some((key, value)) = key_and_value(parameter) {
-            if key.eq_ignore_ascii_case(b"q") {
-                item.q = Some(value);
-                item.qs = item.qs.map(|(qs, _)| (qs, false));
-            } else if key.eq_ignore_ascii_case(b"qs") {
-                item.qs = Some((value, true));
-            } else if key.eq_ignore_ascii_case(b"level") {
-                item.level = Some(value);
-            } else if key.eq_ignore_ascii_case(b"charset") {
-                item.charset = Some(value);
-            }
-        }
+    let (after_name, _) = take_while(is_space)(input)?;
+    let mut rest = after_name;
+    while let [b';', tail @ ..] = rest {
+        (rest, _) = parameter(tail)?;
     }
-    let (input, _) = opt(char(',')).parse(input)?;
-    Ok((input, item))
+    let parameters = &after_name[..after_name.len() - rest.len()];
+    let (rest, _) = opt(char(',')).parse(rest)?;
+    Ok((rest, Item { name, parameters }))
+}
+
+/// One parameter, behind its semicolon.
+fn parameter(input: &[u8]) -> IResult<&[u8], &[u8]> {
+    let (input, _) = take_while(is_space)(input)?;
+    token(&PARAMETER_ENDS, input)
 }
 
 /// The bytes up to one that ends the token, quoted runs skipped over (R51). May be empty.
 fn token<'a>(ends: &Ends, input: &'a [u8]) -> IResult<&'a [u8], &'a [u8]> {
     let plain = |input: &'a [u8]| -> IResult<&'a [u8], &'a [u8]> { take_till(|byte| ends[usize::from(byte)])(input) };
-    recognize((plain, many0_count((quoted, plain)))).parse(input)
+    let (rest, token) = plain(input)?;
+    match rest {
+        [b'"', ..] => recognize((plain, many0_count((quoted, plain)))).parse(input),
+        _ => Ok((rest, token)),
+    }
+}
+
+/// The first token of `value`, as Apache reads the names in a type map (R38, R51).
+pub fn first_token(value: &[u8]) -> &[u8] {
+    let start = value.iter().position(|&byte| !is_space(byte)).unwrap_or(value.len());
+    token(&NAME_ENDS, &value[start..]).map_or(&[], |(_, token)| token)
 }
 
 /// For each byte whether it ends a token; a quote does, so that a quoted run can follow.
 type Ends = [bool; 256];
 
 /// What ends a name.
-const NAME_ENDS: Ends = ends(b",;\" \t\n\r\x0b\x0c");
+static NAME_ENDS: Ends = ends(b",;\" \t\n\r\x0b\x0c");
 /// What ends a parameter.
-const PARAMETER_ENDS: Ends = ends(b",;\"");
+static PARAMETER_ENDS: Ends = ends(b",;\"");
 
 const fn ends(bytes: &[u8]) -> Ends {
     let mut table = [false; 256];
@@ -139,7 +154,9 @@ mod tests {
 
     fn names_and_q(value: &str) -> Vec<(String, Option<String>)> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        items(value.as_bytes()).map(|item| (text(item.name), item.q.map(text))).collect()
+        let is_q = |(key, _): &(&[u8], &[u8])| key.eq_ignore_ascii_case(b"q");
+        let q = |item: &Item<'_>| item.parameters().filter(is_q).last().map(|(_, value)| text(value));
+        items(value.as_bytes()).map(|item| (text(item.name), q(&item))).collect()
     }
 
     fn expect(value: &str, items: &[(&str, Option<&str>)]) {
@@ -173,10 +190,18 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_q_and_qs_is_known() {
-        let last = |value: &'static str| items(value.as_bytes()).next().and_then(|item| item.qs).map(|(_, last)| last);
-        assert_eq!(last("a;q=0.1;qs=0.2"), Some(true));
-        assert_eq!(last("a;qs=0.2;q=0.1"), Some(false));
+    fn parameters_come_in_order_and_only_with_a_value() {
+        let item = items(b" a ; x ; y=1;z;q=\"2;3\", b").next().unwrap();
+        let found: Vec<_> = item.parameters().collect();
+        assert_eq!(item.name, b"a");
+        assert_eq!(found, [(&b"x"[..], &b""[..]), (b"y", b"1"), (b"q", b"2;3")]);
+    }
+
+    #[test]
+    fn a_first_token_ends_as_a_name_does() {
+        for (value, token) in [("x.html; y", "x.html"), (" \ta,b", "a"), ("", ""), ("\"a b\"c d", "\"a b\"c")] {
+            assert_eq!(first_token(value.as_bytes()), token.as_bytes(), "{value:?}");
+        }
     }
 
     #[test]

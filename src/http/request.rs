@@ -19,9 +19,13 @@ pub enum Method {
     Get,
     /// The same without content.
     Head,
+    /// Process the content of the request; no resource here does, but Apache lets files be read by it.
+    Post,
     /// Say what can be asked of the resource.
     Options,
-    /// A method of RFC 9110 or RFC 5789 that no resource here allows.
+    /// Send the request back; refused, whatever is asked for.
+    Trace,
+    /// Another method of RFC 9110 or RFC 5789 that no resource here allows.
     NotAllowed,
     /// A method this server has never heard of.
     Unknown,
@@ -32,8 +36,10 @@ impl Method {
         match name {
             "GET" => Method::Get,
             "HEAD" => Method::Head,
+            "POST" => Method::Post,
             "OPTIONS" => Method::Options,
-            "POST" | "PUT" | "DELETE" | "PATCH" | "TRACE" | "CONNECT" => Method::NotAllowed,
+            "TRACE" => Method::Trace,
+            "PUT" | "DELETE" | "PATCH" | "CONNECT" => Method::NotAllowed,
             _ => Method::Unknown,
         }
     }
@@ -65,6 +71,10 @@ pub struct RequestHead<'a> {
     pub accept_encoding: FieldValue<'a>,
     /// If-None-Match.
     pub if_none_match: FieldValue<'a>,
+    /// Negotiate (RFC 2295, section 8.4).
+    pub negotiate: FieldValue<'a>,
+    /// User-Agent; one of them is not believed in what it says of Negotiate (R87).
+    pub user_agent: FieldValue<'a>,
 }
 
 impl<'a> RequestHead<'a> {
@@ -81,6 +91,8 @@ impl<'a> RequestHead<'a> {
             accept_charset: None,
             accept_encoding: None,
             if_none_match: None,
+            negotiate: None,
+            user_agent: None,
         }
     }
 
@@ -89,6 +101,8 @@ impl<'a> RequestHead<'a> {
         // The length decides first: most names of a browser's head are sorted out by it.
         match name.len() {
             6 if name.eq_ignore_ascii_case(b"accept") => Some(&mut self.accept),
+            9 if name.eq_ignore_ascii_case(b"negotiate") => Some(&mut self.negotiate),
+            10 if name.eq_ignore_ascii_case(b"user-agent") => Some(&mut self.user_agent),
             13 if name.eq_ignore_ascii_case(b"if-none-match") => Some(&mut self.if_none_match),
             14 if name.eq_ignore_ascii_case(b"accept-charset") => Some(&mut self.accept_charset),
             15 if name.eq_ignore_ascii_case(b"accept-language") => Some(&mut self.accept_language),

@@ -16,8 +16,7 @@ pub struct Block {
     pub etag: std::ops::Range<u32>,
 }
 
-/// What a representation's fields say. An empty value means that the field is not sent; there always is
-/// an entity tag.
+/// What a representation's fields say. An empty value means that the field is not sent.
 #[derive(Clone, Debug, Default)]
 pub struct Representation<'a> {
     /// Entity tag, quotes included.
@@ -26,12 +25,14 @@ pub struct Representation<'a> {
     pub content_location: &'a [u8],
     /// Names of the request fields that selection depends on.
     pub vary: &'a [u8],
+    /// `choice` where the server chose transparently (RFC 2295, section 8.5).
+    pub tcn: &'a [u8],
     /// When the content was last changed, in seconds since 1970.
     pub last_modified: Option<u64>,
     /// Media type with parameters.
     pub content_type: &'a [u8],
-    /// Length of the content in bytes.
-    pub content_length: u64,
+    /// Length of the content in bytes; `None` for what has no content of its own.
+    pub content_length: Option<u64>,
     /// Language tags joined by commas.
     pub content_language: &'a [u8],
     /// Content codings joined by commas.
@@ -45,15 +46,18 @@ impl Representation<'_> {
         push_field(&mut bytes, "ETag", self.etag);
         push_field(&mut bytes, "Content-Location", self.content_location);
         push_field(&mut bytes, "Vary", self.vary);
+        push_field(&mut bytes, "TCN", self.tcn);
         let not_modified_length = bytes.len() as u32;
         if let Some(seconds) = self.last_modified {
             push_field(&mut bytes, "Last-Modified", &date::imf_fixdate(seconds));
         }
         push_field(&mut bytes, "Content-Type", self.content_type);
-        push_field(&mut bytes, "Content-Length", self.content_length.to_string().as_bytes());
+        if let Some(length) = self.content_length {
+            push_field(&mut bytes, "Content-Length", length.to_string().as_bytes());
+        }
         push_field(&mut bytes, "Content-Language", self.content_language);
         push_field(&mut bytes, "Content-Encoding", self.content_encoding);
-        let etag_start = b"ETag: ".len() as u32;
+        let etag_start = if self.etag.is_empty() { 0 } else { b"ETag: ".len() as u32 };
         Block { bytes, not_modified_length, etag: etag_start..etag_start + self.etag.len() as u32 }
     }
 }
@@ -67,6 +71,37 @@ pub fn push_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend(b": ");
     out.extend(value.iter().map(|&byte| if matches!(byte, b'\r' | b'\n' | 0) { b' ' } else { byte }));
     out.extend(b"\r\n");
+}
+
+/// Rendered field lines, some of them changed: `change` is asked for each name and gives a new value, an empty one
+/// to take the field out, or `None` to leave it.
+pub fn changed_fields(lines: &[u8], mut change: impl FnMut(&str) -> Option<Vec<u8>>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(lines.len() + 64);
+    for line in lines.split_inclusive(|&byte| byte == b'\n') {
+        let name = line.split(|&byte| byte == b':').next().and_then(|name| std::str::from_utf8(name).ok());
+        match name.and_then(|name| Some((name, change(name)?))) {
+            Some((name, value)) => push_field(&mut out, name, &value),
+            None => out.extend(line),
+        }
+    }
+    out
+}
+
+/// The value of a field in rendered field lines.
+pub fn field_value<'b>(lines: &'b [u8], name: &str) -> Option<&'b [u8]> {
+    let value = |line: &'b [u8]| line.strip_prefix(name.as_bytes())?.strip_prefix(b": ")?.strip_suffix(b"\r\n");
+    lines.split_inclusive(|&byte| byte == b'\n').find_map(value)
+}
+
+/// Two lists of names of fields as one, without what the second says again.
+pub fn joined(first: &[u8], second: &[u8], separator: &[u8]) -> Vec<u8> {
+    let mut out: Vec<&[u8]> = Vec::new();
+    for item in first.split(|&byte| byte == b',').chain(second.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii) {
+        if !item.is_empty() && !out.iter().any(|known| known.eq_ignore_ascii_case(item)) {
+            out.push(item);
+        }
+    }
+    out.join(separator)
 }
 
 /// The names and values of rendered field lines, for showing them.
@@ -112,7 +147,7 @@ mod tests {
             vary: b"Accept",
             last_modified: Some(784_111_777),
             content_type: b"image/svg+xml",
-            content_length: 12,
+            content_length: Some(12),
             ..Representation::default()
         }
         .render();
@@ -124,6 +159,19 @@ mod tests {
         let not_modified = &block.bytes[..block.not_modified_length as usize];
         assert_eq!(not_modified, b"ETag: \"x\"\r\nContent-Location: chart.svg\r\nVary: Accept\r\n");
         assert_eq!(&block.bytes[block.etag.start as usize..block.etag.end as usize], b"\"x\"");
+    }
+
+    #[test]
+    fn fields_are_changed_where_they_stand() {
+        let lines = b"ETag: \"x\"\r\nVary: accept\r\nTCN: choice\r\n";
+        let changed = changed_fields(lines, |name| match name {
+            "Vary" => Some(b"a,b".to_vec()),
+            "TCN" => Some(Vec::new()),
+            _ => None,
+        });
+        assert_eq!(changed, b"ETag: \"x\"\r\nVary: a,b\r\n");
+        assert_eq!(field_value(lines, "Vary"), Some(&b"accept"[..]));
+        assert_eq!(field_value(lines, "TC"), None);
     }
 
     #[test]

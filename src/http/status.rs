@@ -1,10 +1,11 @@
-//! The status codes this server sends (RFC 9110, section 15).
+//! The status codes this server sends (RFC 9110, section 15; RFC 2295, section 8.1; RFC 6585).
 
 /// A status code with its reason phrase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)] // the names are RFC 9110's, section by section
 pub enum Status {
     Ok,
+    MultipleChoices,
     MovedPermanently,
     NotModified,
     BadRequest,
@@ -13,15 +14,41 @@ pub enum Status {
     NotAcceptable,
     UriTooLong,
     RequestHeaderFieldsTooLarge,
+    InternalServerError,
     NotImplemented,
     HttpVersionNotSupported,
+    VariantAlsoNegotiates,
 }
 
 impl Status {
+    /// All of them.
+    pub const ALL: &[Status] = &[
+        Status::Ok,
+        Status::MultipleChoices,
+        Status::MovedPermanently,
+        Status::NotModified,
+        Status::BadRequest,
+        Status::NotFound,
+        Status::MethodNotAllowed,
+        Status::NotAcceptable,
+        Status::UriTooLong,
+        Status::RequestHeaderFieldsTooLarge,
+        Status::InternalServerError,
+        Status::NotImplemented,
+        Status::HttpVersionNotSupported,
+        Status::VariantAlsoNegotiates,
+    ];
+
+    /// The status with this code, if this server sends it.
+    pub fn from_code(code: u16) -> Option<Status> {
+        Status::ALL.iter().copied().find(|status| status.code() == code)
+    }
+
     /// The three-digit code.
     pub const fn code(self) -> u16 {
         match self {
             Status::Ok => 200,
+            Status::MultipleChoices => 300,
             Status::MovedPermanently => 301,
             Status::NotModified => 304,
             Status::BadRequest => 400,
@@ -30,8 +57,10 @@ impl Status {
             Status::NotAcceptable => 406,
             Status::UriTooLong => 414,
             Status::RequestHeaderFieldsTooLarge => 431,
+            Status::InternalServerError => 500,
             Status::NotImplemented => 501,
             Status::HttpVersionNotSupported => 505,
+            Status::VariantAlsoNegotiates => 506,
         }
     }
 
@@ -39,6 +68,7 @@ impl Status {
     pub const fn reason(self) -> &'static str {
         match self {
             Status::Ok => "OK",
+            Status::MultipleChoices => "Multiple Choices",
             Status::MovedPermanently => "Moved Permanently",
             Status::NotModified => "Not Modified",
             Status::BadRequest => "Bad Request",
@@ -47,8 +77,10 @@ impl Status {
             Status::NotAcceptable => "Not Acceptable",
             Status::UriTooLong => "URI Too Long",
             Status::RequestHeaderFieldsTooLarge => "Request Header Fields Too Large",
+            Status::InternalServerError => "Internal Server Error",
             Status::NotImplemented => "Not Implemented",
             Status::HttpVersionNotSupported => "HTTP Version Not Supported",
+            Status::VariantAlsoNegotiates => "Variant Also Negotiates",
         }
     }
 
@@ -56,6 +88,7 @@ impl Status {
     pub const fn line(self) -> &'static str {
         match self {
             Status::Ok => "HTTP/1.1 200 OK\r\n",
+            Status::MultipleChoices => "HTTP/1.1 300 Multiple Choices\r\n",
             Status::MovedPermanently => "HTTP/1.1 301 Moved Permanently\r\n",
             Status::NotModified => "HTTP/1.1 304 Not Modified\r\n",
             Status::BadRequest => "HTTP/1.1 400 Bad Request\r\n",
@@ -64,8 +97,10 @@ impl Status {
             Status::NotAcceptable => "HTTP/1.1 406 Not Acceptable\r\n",
             Status::UriTooLong => "HTTP/1.1 414 URI Too Long\r\n",
             Status::RequestHeaderFieldsTooLarge => "HTTP/1.1 431 Request Header Fields Too Large\r\n",
+            Status::InternalServerError => "HTTP/1.1 500 Internal Server Error\r\n",
             Status::NotImplemented => "HTTP/1.1 501 Not Implemented\r\n",
             Status::HttpVersionNotSupported => "HTTP/1.1 505 HTTP Version Not Supported\r\n",
+            Status::VariantAlsoNegotiates => "HTTP/1.1 506 Variant Also Negotiates\r\n",
         }
     }
 }
@@ -82,20 +117,9 @@ mod tests {
 
     #[test]
     fn the_line_says_what_code_and_reason_say() {
-        for status in [
-            Status::Ok,
-            Status::MovedPermanently,
-            Status::NotModified,
-            Status::BadRequest,
-            Status::NotFound,
-            Status::MethodNotAllowed,
-            Status::NotAcceptable,
-            Status::UriTooLong,
-            Status::RequestHeaderFieldsTooLarge,
-            Status::NotImplemented,
-            Status::HttpVersionNotSupported,
-        ] {
+        for &status in Status::ALL {
             assert_eq!(status.line(), format!("HTTP/1.1 {status}\r\n"));
+            assert_eq!(Status::from_code(status.code()), Some(status));
         }
     }
 }

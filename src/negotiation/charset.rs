@@ -1,6 +1,6 @@
 //! The quality of a variant's charset by Accept-Charset (R70-R72).
 
-use super::preferences::Field;
+use super::preferences::Preference;
 use super::trace::Why;
 use crate::resource::{Policy, Variant, folds_to};
 
@@ -8,19 +8,24 @@ use crate::resource::{Policy, Variant, folds_to};
 const LATIN_1: &[u8] = b"iso-8859-1";
 
 /// The quality of a variant's charset.
-pub(super) fn score(variant: &Variant<'_>, field: Option<&Field<'_>>, policy: Policy) -> (f32, Why) {
+pub(super) fn score(
+    variant: &Variant<'_>,
+    field: Option<&[Preference<'_>]>,
+    fiddles: bool,
+    policy: Policy,
+) -> (f32, Why) {
     let Some(items) = field else { return (1.0, Why::FieldAbsent) };
     let charset = match variant.charset {
         Some(charset) => charset,
         // R71; HTTP has had no default charset since RFC 7231, so the modern policy assumes none (D11).
-        None if policy == Policy::Apache && variant.media_type.starts_with(b"text/") => LATIN_1,
+        None if policy == Policy::Apache && fiddles && variant.media_type.starts_with(b"text/") => LATIN_1,
         None => return (1.0, Why::NotMarked),
     };
     if let Some(index) = items.iter().position(|item| folds_to(item.name, charset)) {
         return (items[index].quality.as_f32(), Why::Named(index));
     }
     if let Some(index) = items.iter().rposition(|item| item.is_wildcard()) {
-        return (items[index].quality.as_f32(), Why::Matched(index));
+        return (items[index].quality.as_f32(), Why::Wildcard(index));
     }
     match policy {
         Policy::Apache if charset == LATIN_1 => (1.0, Why::Unmentioned),

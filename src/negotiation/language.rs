@@ -1,6 +1,6 @@
 //! The quality of a variant's languages by Accept-Language, and language priority (R62-R69).
 
-use super::preferences::Field;
+use super::preferences::Preference;
 use super::trace::Why;
 use crate::resource::{Policy, Quality, Settings, Variant, folds_to};
 
@@ -24,22 +24,24 @@ const REFUSED: [f32; 2] = [0.00005, 0.00004];
 /// Quality by a range that is narrower than the language: `en-us` finds `en` (R66).
 const BROADER: f32 = 0.001;
 
-/// The quality of `variants[number]`. `any_marked` tells whether any variant of the resource has a language.
+/// The quality of `variants[number]`. `any_marked` tells whether any variant of the resource has a language;
+/// without `fiddles` a variant that has none is as good as any (R63), and R66 is off.
 pub(super) fn score(
     variants: &[Variant<'_>],
     number: usize,
-    field: Option<&Field<'_>>,
+    field: Option<&[Preference<'_>]>,
     any_marked: bool,
+    fiddles: bool,
     settings: &Settings,
 ) -> LanguageScore {
     let variant = &variants[number];
     if variant.languages.is_none() {
-        let (quality, why) = if any_marked { (BARELY, Why::NotMarked) } else { (1.0, Why::NoneMarked) };
+        let (quality, why) = if any_marked && fiddles { (BARELY, Why::NotMarked) } else { (1.0, Why::NoneMarked) };
         return LanguageScore { quality, why, index: None };
     }
     let (quality, why) = match field {
         None => (1.0, Why::FieldAbsent),
-        Some(items) => by_ranges(variant, items, settings.policy),
+        Some(items) => by_ranges(variant, items, fiddles, settings.policy),
     };
     if quality != 0.0 {
         let index = if settings.prefer { priority(variant, settings) } else { None };
@@ -64,7 +66,7 @@ pub(super) fn score(
 }
 
 /// The quality that the ranges of a field give (R64-R67).
-fn by_ranges(variant: &Variant<'_>, items: &Field<'_>, policy: Policy) -> (f32, Why) {
+fn by_ranges(variant: &Variant<'_>, items: &[Preference<'_>], fiddles: bool, policy: Policy) -> (f32, Why) {
     let wildcard = items.iter().position(|item| item.is_wildcard());
     let mut best: Option<(Quality, Why)> = None;
     let mut some_tag_unmatched = false;
@@ -79,7 +81,7 @@ fn by_ranges(variant: &Variant<'_>, items: &Field<'_>, policy: Policy) -> (f32, 
         match longest {
             None => some_tag_unmatched = true,
             Some(index) if best.is_none_or(|(quality, _)| items[index].quality > quality) => {
-                let why = if items[index].name.len() == tag.len() { Why::Named(index) } else { Why::Matched(index) };
+                let why = if items[index].name.len() == tag.len() { Why::Named(index) } else { Why::Prefix(index) };
                 best = Some((items[index].quality, why));
             }
             Some(_) => {}
@@ -88,18 +90,21 @@ fn by_ranges(variant: &Variant<'_>, items: &Field<'_>, policy: Policy) -> (f32, 
     if let Some(index) = wildcard.filter(|_| some_tag_unmatched)
         && best.is_none_or(|(quality, _)| items[index].quality > quality)
     {
-        best = Some((items[index].quality, Why::Matched(index)));
+        best = Some((items[index].quality, Why::Wildcard(index)));
     }
     if let Some((quality, why)) = best {
         return (quality.as_f32(), why);
+    }
+    if !fiddles {
+        return (0.0, Why::NoMatch);
     }
     let narrower = items.iter().position(|item| {
         let dash = item.name.iter().position(|&byte| byte == b'-');
         dash.is_some_and(|dash| variant.language_tags().any(|tag| begins(tag, &item.name[..dash], policy)))
     });
     match narrower {
-        Some(index) if wildcard.is_none() => (BROADER, Why::BroaderLanguage(index)),
-        _ => (0.0, Why::NoMatch),
+        Some(index) => (BROADER, Why::BroaderLanguage(index)),
+        None => (0.0, Why::NoMatch),
     }
 }
 

@@ -1,10 +1,11 @@
 //! The quality of a variant's media type by Accept (R57-R61).
 
-use super::preferences::Field;
+use super::preferences::Preference;
 use super::trace::Why;
 use crate::resource::{Level, Policy, Quality, Settings, Variant, folds_to};
 
 /// How a variant's media type fares.
+#[derive(Clone, Copy)]
 pub(super) struct TypeScore {
     pub quality: f32,
     pub why: Why,
@@ -23,13 +24,13 @@ const FIDDLED: [f32; 2] = [0.01, 0.02];
 
 /// Accept, with what holds for the field as a whole worked out once.
 pub(super) struct Accept<'f, 'a> {
-    field: Option<&'f Field<'a>>,
+    field: Option<&'f [Preference<'a>]>,
     fiddle: bool,
 }
 
 impl<'f, 'a> Accept<'f, 'a> {
-    pub fn new(field: Option<&'f Field<'a>>) -> Self {
-        let fiddle = field.is_some_and(|items| items.iter().all(|item| item.quality == Quality::FULL));
+    pub fn new(field: Option<&'f [Preference<'a>]>, fiddles: bool) -> Self {
+        let fiddle = fiddles && field.is_some_and(|items| items.iter().all(|item| item.quality == Quality::FULL));
         Accept { field, fiddle }
     }
 
@@ -66,7 +67,7 @@ impl<'f, 'a> Accept<'f, 'a> {
         let (quality, why) = match (subtypes, anything) {
             (Some(index), _) if self.fiddle => (FIDDLED[1], Why::WildcardFiddle(index)),
             (None, Some(index)) if self.fiddle => (FIDDLED[0], Why::WildcardFiddle(index)),
-            (Some(index), _) | (None, Some(index)) => (items[index].quality.as_f32(), Why::Matched(index)),
+            (Some(index), _) | (None, Some(index)) => (items[index].quality.as_f32(), Why::Wildcard(index)),
             (None, None) => (0.0, Why::NoMatch),
         };
         TypeScore { quality, why, rank: unnamed_rank(), level_matched: 0 }

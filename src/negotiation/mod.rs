@@ -19,7 +19,10 @@ mod media_type;
 mod preferences;
 mod select;
 mod trace;
+mod transparent;
 
-pub use preferences::{Field, Preference, Preferences, parse};
-pub use select::{Choice, select};
+pub use coding::adapted;
+pub use preferences::{Preference, Preferences};
+pub use select::{Algorithm, Choice, select};
 pub use trace::{Key, NoTrace, Scores, Step, Trace, Why};
+pub use transparent::Negotiate;

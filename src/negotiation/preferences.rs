@@ -23,60 +23,75 @@ impl Preference<'_> {
     }
 }
 
-/// The items of one field in the order in which they were sent; ordinary fields need no allocation.
-pub type Field<'a> = SmallVec<[Preference<'a>; 12]>;
-
-/// What a request asks for. `None` is an absent field, which is not the same as an empty one (R50).
+/// What a request asks for: the items of up to four fields. An absent field (`None`) is not the same as an
+/// empty one (R50). The fields of a browser need no allocation.
 #[derive(Clone, Debug, Default)]
 pub struct Preferences<'a> {
-    /// Accept: media ranges.
-    pub accept: Option<Field<'a>>,
-    /// Accept-Language: language ranges.
-    pub accept_language: Option<Field<'a>>,
-    /// Accept-Charset: charsets.
-    pub accept_charset: Option<Field<'a>>,
-    /// Accept-Encoding: content codings.
-    pub accept_encoding: Option<Field<'a>>,
+    items: SmallVec<[Preference<'a>; 32]>,
+    /// Where in `items` those of each field lie, in the order of [`place`].
+    fields: [Option<(u32, u32)>; 4],
 }
 
 impl<'a> Preferences<'a> {
-    /// Adds what `value` says about one dimension.
+    /// Adds what `value` says about one dimension, in linear time. Any bytes give an answer (R50-R56).
     ///
     /// Under the modern policy an empty field is an absent one, except Accept-Encoding, where empty
     /// means that only the identity coding is welcome (RFC 9110, section 12.5.3; D2).
     pub fn read(&mut self, dimension: Dimensions, value: Option<&'a [u8]>, policy: Policy) {
-        let is_coding = dimension == Dimensions::CODING;
-        let field = value
-            .map(|value| parse(value, policy))
-            .filter(|items| policy == Policy::Apache || is_coding || !items.is_empty());
-        match dimension {
-            Dimensions::TYPE => self.accept = field,
-            Dimensions::LANGUAGE => self.accept_language = field,
-            Dimensions::CHARSET => self.accept_charset = field,
-            _ => self.accept_encoding = field,
+        let Some(value) = value else { return };
+        let start = self.items.len();
+        self.items.extend(grammar::items(value).map(|item| preference(&item, policy)));
+        let says_something = || self.items[start..].iter().any(|item| !item.name.is_empty());
+        if policy == Policy::Apache || dimension == Dimensions::CODING || says_something() {
+            self.fields[place(dimension)] = Some((start as u32, self.items.len() as u32));
         }
+    }
+
+    /// The items of the field that speaks about one dimension, in the order in which they were sent.
+    pub fn of(&self, dimension: Dimensions) -> Option<&[Preference<'a>]> {
+        self.fields[place(dimension)].map(|(start, end)| &self.items[start as usize..end as usize])
+    }
+
+    /// Whether all items fit where no allocation is needed.
+    pub fn is_inline(&self) -> bool {
+        !self.items.spilled()
     }
 }
 
-/// The items of a field value, in linear time. Any bytes give an answer (R50-R56).
-pub fn parse(value: &[u8], policy: Policy) -> Field<'_> {
-    grammar::items(value).map(|item| preference(item, policy)).collect()
+fn place(dimension: Dimensions) -> usize {
+    match dimension {
+        Dimensions::TYPE => 0,
+        Dimensions::LANGUAGE => 1,
+        Dimensions::CHARSET => 2,
+        _ => 3,
+    }
 }
 
-fn preference(item: Item<'_>, policy: Policy) -> Preference<'_> {
-    let quality = match (policy, item.q, item.qs) {
-        // Apache takes `qs` for `q`, whichever comes last (R53).
-        (Policy::Apache, _, Some((qs, true))) | (Policy::Apache, None, Some((qs, _))) => Quality::parse(qs),
-        (Policy::Apache, Some(q), _) => Quality::parse(q),
-        (Policy::Modern, Some(q), _) => Quality::parse_rounding_up(q),
-        (_, None, _) => Quality::FULL,
-    };
-    Preference { name: item.name, quality, level: Level::of(item.name, item.level.map(grammar::atoi)) }
+fn preference<'a>(item: &Item<'a>, policy: Policy) -> Preference<'a> {
+    let mut quality = Quality::FULL;
+    let mut level = None;
+    for (key, value) in item.parameters() {
+        match key {
+            b"q" | b"Q" if policy == Policy::Modern => quality = Quality::parse_rounding_up(value),
+            b"q" | b"Q" => quality = Quality::parse(value),
+            // Apache takes `qs` for `q`, whichever comes last (R53).
+            _ if policy == Policy::Apache && key.eq_ignore_ascii_case(b"qs") => quality = Quality::parse(value),
+            _ if key.eq_ignore_ascii_case(b"level") => level = Some(grammar::atoi(value)),
+            _ => {}
+        }
+    }
+    Preference { name: item.name, quality, level: Level::of(item.name, level) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn accept(value: &[u8], policy: Policy) -> Preferences<'_> {
+        let mut preferences = Preferences::default();
+        preferences.read(Dimensions::TYPE, Some(value), policy);
+        preferences
+    }
 
     #[test]
     fn empty_and_absent_differ_as_the_policy_says() {
@@ -85,37 +100,40 @@ mod tests {
             preferences.read(Dimensions::TYPE, Some(b" , "), policy);
             preferences.read(Dimensions::CODING, Some(b""), policy);
             preferences.read(Dimensions::LANGUAGE, None, policy);
-            assert_eq!(preferences.accept.is_some(), accept);
-            assert_eq!(preferences.accept_encoding.is_some(), encoding);
-            assert!(preferences.accept_language.is_none());
+            assert_eq!(preferences.of(Dimensions::TYPE).is_some(), accept);
+            assert_eq!(preferences.of(Dimensions::CODING).is_some(), encoding);
+            assert!(preferences.of(Dimensions::LANGUAGE).is_none());
         }
     }
 
     #[test]
     fn chrome_s_fields_need_no_allocation() {
-        let accept =
+        let field =
             b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,\
             application/signed-exchange;v=b3;q=0.7";
-        let field = parse(accept, Policy::Modern);
-        assert_eq!(field.len(), 8);
-        assert!(!field.spilled());
-        assert_eq!(field[7].quality.thousandths(), 700);
+        let preferences = accept(field, Policy::Modern);
+        let items = preferences.of(Dimensions::TYPE).unwrap();
+        assert_eq!(items.len(), 8);
+        assert!(preferences.is_inline());
+        assert_eq!(items[7].quality.thousandths(), 700);
     }
 
     #[test]
     fn qs_counts_for_apache_only() {
-        assert_eq!(parse(b"a;q=0.5;qs=0.1", Policy::Apache)[0].quality.thousandths(), 100);
-        assert_eq!(parse(b"a;qs=0.1;q=0.5", Policy::Apache)[0].quality.thousandths(), 500);
-        assert_eq!(parse(b"a;qs=0.1", Policy::Modern)[0].quality.thousandths(), 1000);
+        let first = |value: &'static [u8], policy| accept(value, policy).of(Dimensions::TYPE).unwrap()[0].quality;
+        assert_eq!(first(b"a;q=0.5;qs=0.1", Policy::Apache).thousandths(), 100);
+        assert_eq!(first(b"a;qs=0.1;Q=0.5", Policy::Apache).thousandths(), 500);
+        assert_eq!(first(b"a;qs=0.1", Policy::Modern).thousandths(), 1000);
     }
 
     proptest::proptest! {
         #[test]
-        fn what_is_rendered_is_read_back(items in proptest::collection::vec(("[a-z]{1,8}/[a-z+]{1,8}", 0u16..=1000), 0..20)) {
+        fn what_is_rendered_is_read_back(items in proptest::collection::vec(("[a-z]{1,8}/[a-z+]{1,8}", 0u16..=1000), 1..20)) {
             let rendered: Vec<_> =
                 items.iter().map(|(name, q)| format!("{name};q={}", Quality::from_thousandths(*q))).collect();
             let rendered = rendered.join(", ");
-            let read = parse(rendered.as_bytes(), Policy::Modern);
+            let preferences = accept(rendered.as_bytes(), Policy::Modern);
+            let read = preferences.of(Dimensions::TYPE).unwrap();
             proptest::prop_assert_eq!(read.len(), items.len());
             for (preference, (name, q)) in read.iter().zip(&items) {
                 proptest::prop_assert_eq!(preference.name, name.as_bytes());

@@ -1,17 +1,31 @@
-//! Selection: every variant is scored, the unacceptable are dropped, the best is kept (R76-R84).
+//! Selection: every variant is scored, the unacceptable are dropped, the best is kept (R76-R84, R88, R89).
 
 use super::language::{self, LanguageScore};
 use super::media_type::{Accept, TypeScore};
 use super::preferences::Preferences;
-use super::trace::{Key, Scores, Step, Trace};
+use super::trace::{Key, Scores, Step, Trace, Why};
 use super::{charset, coding};
 use crate::resource::{Dimensions, Policy, Quality, Settings, Variant};
+
+/// How to choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// The server's own, with the allowances for what clients mean but do not say: little weight for
+    /// wildcards without weights (R60), broader languages (R66), variants without language (R63) or charset (R71).
+    Local,
+    /// The same without these allowances, for a client whose Negotiate field lets the server choose (R87).
+    LocalStrict,
+    /// The remote variant selection algorithm of RFC 2296, RVSA/1.0 (R88).
+    Remote,
+}
 
 /// What came of a selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// This variant, by its number from 0.
     Selected(usize),
+    /// This variant is the best by [`Algorithm::Remote`], but the client must choose itself (R89).
+    Indefinite(usize),
     /// No variant is acceptable. The dimensions are those in which a variant was refused: another
     /// request field there could change the answer.
     NotAcceptable(Dimensions),
@@ -26,6 +40,7 @@ struct Candidate<'v, 'a> {
     language: LanguageScore,
     charset: f32,
     coding: f32,
+    definite: bool,
 }
 
 /// Chooses among `variants`, which are in scan order (R31, R43).
@@ -36,33 +51,39 @@ pub fn select(
     variants: &[Variant<'_>],
     preferences: &Preferences<'_>,
     settings: &Settings,
+    algorithm: Algorithm,
     trace: &mut impl Trace,
 ) -> Choice {
-    let accept = Accept::new(preferences.accept.as_ref());
+    let fiddles = algorithm == Algorithm::Local;
+    let accept = Accept::new(preferences.of(Dimensions::TYPE), fiddles);
+    let accept_language = preferences.of(Dimensions::LANGUAGE);
+    let accept_charset = preferences.of(Dimensions::CHARSET);
+    let accept_encoding = preferences.of(Dimensions::CODING);
     let any_language = variants.iter().any(|variant| variant.languages.is_some());
+    let mut types = Recent::default();
+    let mut languages = Recent::default();
     let mut best: Option<Candidate<'_, '_>> = None;
     let mut rejected_by = Dimensions::NONE;
-    let mut previous: Option<(Option<&[u8]>, LanguageScore)> = None;
 
     for (number, variant) in variants.iter().enumerate() {
-        let media_type = accept.score(variant, settings);
-        // In scan order variants of one language often stand together; its score need not be worked out again.
-        let language = match previous {
-            Some((languages, score)) if languages == variant.languages => score,
-            _ => language::score(variants, number, preferences.accept_language.as_ref(), any_language, settings),
-        };
-        previous = Some((variant.languages, language));
-        let (charset, charset_why) = charset::score(variant, preferences.accept_charset.as_ref(), settings.policy);
-        let (coding, coding_why) = coding::score(variant, preferences.accept_encoding.as_ref(), settings.policy);
-        let overall = media_type.quality * variant.source_quality.as_f32();
+        let media_type = types.get((variant.media_type, variant.level), || accept.score(variant, settings));
+        let language = languages.get(variant.languages, || {
+            language::score(variants, number, accept_language, any_language, fiddles, settings)
+        });
+        let (charset, charset_why) = charset::score(variant, accept_charset, fiddles, settings.policy);
+        let (coding, coding_why) = coding::score(variant, accept_encoding, settings.policy);
+        let mut overall = media_type.quality * variant.source_quality.as_f32();
+        if algorithm == Algorithm::Remote {
+            overall = overall * charset * language.quality;
+        }
 
         // Accept-Charset is deprecated (RFC 9110, section 12.5.2): the modern policy lets it break ties,
-        // never refuse (D11).
-        let charset_refuses = charset == 0.0 && settings.policy == Policy::Apache;
+        // never refuse (D11). RVSA knows no ties, so there it counts.
+        let charset_counts = settings.policy == Policy::Apache || algorithm == Algorithm::Remote;
         let rejects = Dimensions::NONE
             .with(Dimensions::TYPE, media_type.quality == 0.0)
             .with(Dimensions::LANGUAGE, language.quality == 0.0)
-            .with(Dimensions::CHARSET, charset_refuses)
+            .with(Dimensions::CHARSET, charset == 0.0 && charset_counts)
             .with(Dimensions::CODING, coding == 0.0);
         let worthless = variant.source_quality == Quality::NONE;
         trace.step(|| Step::Scored {
@@ -81,14 +102,20 @@ pub fn select(
         if worthless || rejects != Dimensions::NONE {
             continue;
         }
-        let candidate = Candidate { number, variant, overall, media_type, language, charset, coding };
+        let definite = matches!(media_type.why, Why::Named(_))
+            && (variant.languages.is_none() || decides(language.why))
+            && (variant.charset.is_none() || decides(charset_why));
+        let candidate = Candidate { number, variant, overall, media_type, language, charset, coding, definite };
         match &best {
             None => {
                 trace.step(|| Step::First { variant: number });
                 best = Some(candidate);
             }
             Some(current) => {
-                let (wins, by) = is_better(&candidate, current, settings.policy);
+                let (wins, by) = match algorithm {
+                    Algorithm::Remote => is_better_remotely(&candidate, current),
+                    _ => is_better(&candidate, current, settings.policy),
+                };
                 trace.step(|| Step::Compared { variant: number, best: current.number, wins, by });
                 if wins {
                     best = Some(candidate);
@@ -96,7 +123,54 @@ pub fn select(
             }
         }
     }
-    best.map_or(Choice::NotAcceptable(rejected_by), |best| Choice::Selected(best.number))
+    match best {
+        None => Choice::NotAcceptable(rejected_by),
+        Some(best) if algorithm == Algorithm::Remote && !best.definite => Choice::Indefinite(best.number),
+        Some(best) => Choice::Selected(best.number),
+    }
+}
+
+/// Whether a quality is one that the client gave this very language or charset (R89).
+fn decides(why: Why) -> bool {
+    !matches!(why, Why::FieldAbsent | Why::Wildcard(_) | Why::Fallback)
+}
+
+/// Whether `newcomer` takes the place of `best` by RVSA/1.0, and which key decided (R88).
+fn is_better_remotely(newcomer: &Candidate<'_, '_>, best: &Candidate<'_, '_>) -> (bool, Key) {
+    if newcomer.overall != best.overall {
+        return (newcomer.overall > best.overall, Key::RemoteQuality);
+    }
+    if newcomer.coding != best.coding {
+        return (newcomer.coding > best.coding, Key::Coding);
+    }
+    (false, Key::Order)
+}
+
+/// The latest few results by what they were worked out from: variants share types and languages, and what
+/// they share costs one pass over a field, not one each.
+struct Recent<K, V> {
+    known: [Option<(K, V)>; 4],
+    next: usize,
+}
+
+impl<K: Copy, V: Copy> Default for Recent<K, V> {
+    fn default() -> Self {
+        Recent { known: [None; 4], next: 0 }
+    }
+}
+
+impl<K: Copy + PartialEq, V: Copy> Recent<K, V> {
+    fn get(&mut self, key: K, work_out: impl FnOnce() -> V) -> V {
+        for (known, value) in self.known.iter().flatten() {
+            if *known == key {
+                return *value;
+            }
+        }
+        let value = work_out();
+        self.known[self.next % 4] = Some((key, value));
+        self.next += 1;
+        value
+    }
 }
 
 /// Whether `newcomer` takes the place of `best`, and which key decided (R78-R82).
@@ -167,7 +241,7 @@ mod tests {
                 "charset" => variant.charset = Some(value.as_bytes()),
                 "coding" => variant.codings = Some(value.as_bytes()),
                 "qs" => variant.source_quality = Quality::parse(value.as_bytes()),
-                "length" => variant.length = value.parse().unwrap(),
+                "length" => variant.length = value.parse().ok(),
                 "level" => variant.level = Level::of(media_type, Some(value.parse().unwrap())),
                 _ => panic!("{key}"),
             }
@@ -183,9 +257,9 @@ mod tests {
         for (dimension, value) in dimensions.into_iter().zip(fields) {
             preferences.read(dimension, (value != "-").then_some(value.as_bytes()), settings.policy);
         }
-        match select(&variants, &preferences, settings, &mut NoTrace) {
+        match select(&variants, &preferences, settings, Algorithm::Local, &mut NoTrace) {
             Choice::Selected(number) => Some(number),
-            Choice::NotAcceptable(_) => None,
+            Choice::NotAcceptable(_) | Choice::Indefinite(_) => None,
         }
     }
 

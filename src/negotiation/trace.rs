@@ -16,8 +16,10 @@ pub enum Why {
     NoneMarked,
     /// Item number *n* of the field (from 0) named it.
     Named(usize),
-    /// Item number *n* of the field matched by wildcard or prefix.
-    Matched(usize),
+    /// Item number *n* of the field is a language range that begins the tag.
+    Prefix(usize),
+    /// Item number *n* of the field is a wildcard, and nothing more specific matched.
+    Wildcard(usize),
     /// A wildcard matched, and weighs little since no item of the field has a weight (R60).
     WildcardFiddle(usize),
     /// A longer range began with one of its languages (R66).
@@ -41,7 +43,7 @@ pub struct Scores {
     pub charset: (f32, Why),
     /// Quality of the coding by Accept-Encoding.
     pub coding: (f32, Why),
-    /// Media type times source quality, in binary32 (R78).
+    /// Media type times source quality, in binary32 (R78); by RVSA times charset and language as well (R88).
     pub overall: f32,
     /// Dimensions whose quality is 0: the variant is not acceptable unless this is empty.
     pub rejected_by: Dimensions,
@@ -54,6 +56,8 @@ pub struct Scores {
 pub enum Key {
     /// Media type times source quality.
     Quality,
+    /// Media type times source quality times charset times language, by RVSA/1.0 (RFC 2296, section 3.4).
+    RemoteQuality,
     /// The order of types in Accept, or `type-priority` (modern policy).
     TypeOrder,
     /// Language quality.
@@ -77,6 +81,7 @@ impl Key {
     pub fn describe(self) -> &'static str {
         match self {
             Key::Quality => "quality of type times source quality (R78)",
+            Key::RemoteQuality => "overall quality by RVSA/1.0 (R88)",
             Key::TypeOrder => "order of types: as Accept lists them, else type-priority",
             Key::LanguageQuality => "quality of language (R79)",
             Key::LanguagePriority => "language-priority (R79)",

@@ -24,6 +24,16 @@ impl Dimensions {
         (Dimensions::CODING, "coding", "Accept-Encoding"),
     ];
 
+    /// The set as four bits: type 1, language 2, charset 4, coding 8.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set that [`Dimensions::bits`] made these of; other bits are left out.
+    pub const fn from_bits(bits: u8) -> Dimensions {
+        Dimensions(bits & 15)
+    }
+
     /// Whether `other` shares a dimension with this set.
     pub const fn intersects(self, other: Dimensions) -> bool {
         self.0 & other.0 != 0
@@ -40,11 +50,9 @@ impl Dimensions {
         Self::IN_ORDER.into_iter().filter(move |(one, ..)| self.intersects(*one)).map(|(_, name, _)| name)
     }
 
-    /// A Vary field value; empty for no dimension (RFC 9110, section 12.5.5).
-    pub fn vary(self) -> String {
-        let fields: Vec<_> =
-            Self::IN_ORDER.into_iter().filter(|(one, ..)| self.intersects(*one)).map(|(.., field)| field).collect();
-        fields.join(", ")
+    /// The request fields that speak about the dimensions.
+    pub fn fields(self) -> impl Iterator<Item = &'static str> {
+        Self::IN_ORDER.into_iter().filter(move |(one, ..)| self.intersects(*one)).map(|(.., field)| field)
     }
 }
 

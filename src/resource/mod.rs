@@ -2,12 +2,14 @@
 
 mod dimensions;
 mod names;
+mod note;
 mod quality;
 mod settings;
 mod variant;
 
 pub use dimensions::Dimensions;
 pub use names::{coding_names, folds_to};
+pub use note::Note;
 pub use quality::Quality;
 pub use settings::{Policy, Settings};
 pub use variant::{Level, Variant};

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Dimensions;
+
 /// Whose decisions are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -27,6 +29,21 @@ pub struct Settings {
     pub fallback: bool,
     /// Media types that come first where the client named none, in lower case. Modern policy only.
     pub type_priority: Vec<String>,
+    /// Whether Negotiate is heeded, and TCN and Alternates are sent (RFC 2295).
+    pub transparent: bool,
+}
+
+impl Settings {
+    /// The Vary field value that names `dimensions`, and Negotiate if `negotiate` says so; empty for nothing (R92; RFC
+    /// 9110, section 12.5.5).
+    pub fn vary(&self, dimensions: Dimensions, negotiate: bool) -> String {
+        let negotiate = negotiate.then_some("Negotiate");
+        let fields: Vec<_> = negotiate.into_iter().chain(dimensions.fields()).collect();
+        match self.policy {
+            Policy::Modern => fields.join(", "),
+            Policy::Apache => fields.join(",").to_ascii_lowercase(),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -37,6 +54,7 @@ impl Default for Settings {
             prefer: true,
             fallback: true,
             type_priority: vec!["text/html".into(), "application/xhtml+xml".into()],
+            transparent: false,
         }
     }
 }

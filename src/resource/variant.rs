@@ -1,6 +1,6 @@
 //! A variant: one stored alternative of a resource, as the builder describes it and selection sees it.
 
-use super::Quality;
+use super::{Dimensions, Quality};
 
 /// What is known of a variant before any request: written once by the builder, never changed by selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +19,9 @@ pub struct Variant<'a> {
     pub languages: Option<&'a [u8]>,
     /// Its content codings joined by `", "` in the order of application, if any (R6).
     pub codings: Option<&'a [u8]>,
-    /// Length of its content in bytes.
-    pub length: u64,
+    /// Length of its content in bytes, or what a type map declares; `None` if unknown, which counts as the
+    /// smallest (R47, R82).
+    pub length: Option<u64>,
 }
 
 impl<'a> Variant<'a> {
@@ -34,8 +35,19 @@ impl<'a> Variant<'a> {
             charset: None,
             languages: None,
             codings: None,
-            length,
+            length: Some(length),
         }
+    }
+
+    /// The dimensions in which variants differ (R92).
+    pub fn differences(variants: &[Variant<'a>]) -> Dimensions {
+        let Some((first, others)) = variants.split_first() else { return Dimensions::NONE };
+        let differ = |value: fn(&Variant<'a>) -> &'a [u8]| others.iter().any(|other| value(other) != value(first));
+        Dimensions::NONE
+            .with(Dimensions::TYPE, differ(|variant| variant.media_type))
+            .with(Dimensions::LANGUAGE, differ(|variant| variant.languages.unwrap_or_default()))
+            .with(Dimensions::CHARSET, differ(|variant| variant.charset.unwrap_or_default()))
+            .with(Dimensions::CODING, differ(|variant| variant.codings.unwrap_or_default()))
     }
 
     /// Its language tags, in the order of the file name.

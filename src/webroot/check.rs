@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::layout::PAGE;
-use super::reader::{Alternatives, Run, StoredVariant, Target, Webroot};
+use super::reader::{Alternatives, Negotiated, Outcome, Run, StoredVariant, Target, Webroot};
 
 /// Something in a webroot that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,12 +71,14 @@ fn unused(webroot: &Webroot<'_>, gap: Range<u64>, place: &str) -> Option<Damage>
 fn damaged_body(webroot: &Webroot<'_>, range: &Range<u64>) -> String {
     let has = |run: &Run<'_>| run.iter().any(|variant| variant.body() == *range);
     let any = |alternatives: &Alternatives<'_>| {
-        alternatives.iter().any(|target| matches!(target, Target::File(run) | Target::Negotiated(run, _) if has(&run)))
+        alternatives.iter().any(
+            |target| matches!(target, Target::File(run, _) | Target::Negotiated(Negotiated { run, .. }) if has(&run)),
+        )
     };
     let concerned = webroot.resources().filter(|resource| match resource.target() {
-        Target::File(run) | Target::Negotiated(run, _) => has(&run),
-        Target::Index(alternatives) => any(&alternatives),
-        Target::Redirect(_) => false,
+        Target::File(run, _) | Target::Negotiated(Negotiated { run, .. }) => has(&run),
+        Target::Index(alternatives, _) => any(&alternatives),
+        Target::Redirect(_) | Target::Failure(_) => false,
     });
     let mut keys: Vec<_> = concerned.map(|resource| String::from_utf8_lossy(resource.key()).into_owned()).collect();
     keys.sort();
@@ -86,8 +88,11 @@ fn damaged_body(webroot: &Webroot<'_>, range: &Range<u64>) -> String {
 /// A block must be whole field lines, say the length of its body, and hold the entity tag where it should.
 fn check_block(variant: &StoredVariant<'_>) -> Result<(), &'static str> {
     let block = variant.block();
-    if !block.ends_with(b"\r\n") || block.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
+    if !(block.is_empty() || block.ends_with(b"\r\n")) || block.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
         return Err("does not consist of field lines");
+    }
+    if !matches!(variant.outcome(), Outcome::Body | Outcome::InlineBody) {
+        return Ok(());
     }
     let body = variant.body();
     let length = format!("\r\nContent-Length: {}\r\n", body.end - body.start);

@@ -1,12 +1,12 @@
 //! The records of a webroot, byte for byte. [`super`] says what they mean.
 
-use zerocopy::little_endian::{I32, U16, U32, U64};
+use zerocopy::little_endian::{I32, I64, U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// First bytes of every webroot. Not text, and damaged by transfers that translate line ends.
 pub const MAGIC: [u8; 8] = *b"\x89cng\r\n\x1a\n";
 /// The format this code reads and writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The header's size, and the boundary on which the index and long bodies start, in bytes.
 pub const PAGE: u64 = 4096;
 /// Bodies of this length in bytes and more start on a page.
@@ -15,19 +15,34 @@ pub const PAGED_LENGTH: u64 = 65_536;
 pub const HEADER_CHECKSUM_AT: usize = PAGE as usize - 8;
 
 /// Names of the sections in their order, as error messages give them.
-pub const SECTIONS: [&str; 8] =
-    ["displacements", "resources", "targets", "variants", "symbols", "bodies", "settings", "strings"];
+pub const SECTIONS: [&str; 10] = [
+    "displacements",
+    "resources",
+    "targets",
+    "variants",
+    "entries",
+    "symbols",
+    "bodies",
+    "settings",
+    "notes",
+    "strings",
+];
 /// Size of one record of each section, in bytes.
-pub const RECORD_SIZES: [usize; 8] = [
+pub const RECORD_SIZES: [usize; 10] = [
     size_of::<Displacement>(),
     size_of::<ResourceRecord>(),
     size_of::<TargetRecord>(),
     size_of::<VariantRecord>(),
+    size_of::<EntryRecord>(),
     size_of::<StringRef>(),
     size_of::<BodyRecord>(),
     size_of::<StringRef>(),
+    size_of::<StringRef>(),
     1,
 ];
+
+/// Number of the body of a variant that has none.
+pub const NO_BODY: u32 = u32::MAX;
 
 /// The first bytes of the header page; the rest is zero up to its checksum.
 #[derive(Clone, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -50,7 +65,7 @@ pub struct Header {
     /// XXH3-64 of everything from `index_start` to the end.
     pub index_checksum: U64,
     /// Where each of [`SECTIONS`] lies.
-    pub sections: [SectionRecord; 8],
+    pub sections: [SectionRecord; 10],
 }
 
 /// A stretch of the file.
@@ -101,26 +116,49 @@ pub struct ResourceRecord {
 pub struct TargetRecord {
     /// One of the numbers in [`kind`].
     pub kind: u8,
-    /// Zero.
-    pub reserved: u8,
-    /// Number of the settings that decide, for a negotiated run.
+    /// Some of the bits in [`flag`].
+    pub flags: u8,
+    /// Number of the settings in force.
     pub settings: U16,
-    /// How many variants or targets; the length of a redirect's location in bytes.
+    /// How many variants or targets; the length of a string in bytes.
     pub count: U32,
-    /// Number of the first variant or target; the offset of a redirect's location in the strings.
+    /// Number of the first variant or target; the offset of a string; a status code.
     pub first: U64,
 }
 
 /// The kinds of targets.
 pub mod kind {
+    /// The variant's own body. In an entry of a type map only.
+    pub const BODY: u8 = 0;
     /// One variant, without negotiation.
     pub const FILE: u8 = 1;
     /// A run of variants.
     pub const NEGOTIATED: u8 = 2;
-    /// A redirect, 301.
+    /// A redirect, 301, to the location that the string holds.
     pub const REDIRECT: u8 = 3;
     /// A directory: targets in the order in which they are tried.
     pub const INDEX: u8 = 4;
+    /// What the resource answers whose key the string is. In an entry of a type map only.
+    pub const REFERENCE: u8 = 5;
+    /// An error of this status.
+    pub const FAILURE: u8 = 6;
+}
+
+/// What else is known of a target. The lowest four bits of a negotiated run are the dimensions that Vary names
+/// (see [`crate::resource::Dimensions::bits`]).
+pub mod flag {
+    /// Of a run: the resource can be negotiated transparently (R86).
+    pub const TRANSPARENT: u8 = 16;
+    /// Of a run: that of a type map.
+    pub const MAP: u8 = 32;
+    /// Of a run: what its whole name asks for, so that it answers even where an index tries several names (R20).
+    pub const LITERAL: u8 = 64;
+    /// Of an entry's body: it stands in the map itself (R41).
+    pub const INLINE: u8 = 16;
+    /// Of an entry: it is negotiated itself, which a transparent resource must not lead to (R48).
+    pub const ALSO_VARIES: u8 = 32;
+    /// Of an entry's failure: it is sent with the fields of the negotiation that led to it (R47).
+    pub const CHOSEN: u8 = 64;
 }
 
 /// One variant of one resource.
@@ -157,6 +195,20 @@ pub struct VariantRecord {
     pub file_name: StringRef,
     /// Number of the body.
     pub body: U32,
+    /// Number of its entry in a type map, from 1; 0 if it is a file of its own.
+    pub entry: U32,
+}
+
+/// What a type map says of a variant, besides what every variant has.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct EntryRecord {
+    /// The length that is compared, in bytes; -1 if unknown.
+    pub length: I64,
+    /// What lists say about it.
+    pub description: StringRef,
+    /// What is answered when it is chosen.
+    pub outcome: TargetRecord,
 }
 
 /// A content.
@@ -185,6 +237,7 @@ const _: () = {
     assert!(size_of::<StringRef>() == 12);
     assert!(size_of::<ResourceRecord>() == 32);
     assert!(size_of::<TargetRecord>() == 16);
-    assert!(size_of::<VariantRecord>() == 76);
+    assert!(size_of::<VariantRecord>() == 80);
+    assert!(size_of::<EntryRecord>() == 36);
     assert!(size_of::<BodyRecord>() == 48);
 };

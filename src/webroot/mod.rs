@@ -31,16 +31,20 @@
 //! - **Resources.** A key is a decoded absolute path: `/2005/chart`; a directory's ends in a slash. The key's
 //!   slot is found with the hash function of `phf_shared` and the table of displacements (see
 //!   [`index`]); the resource in that slot has the key or nothing has, so the key is compared last.
-//! - **Targets** say what a resource answers: one *file*; a *negotiated* run of variants, with the settings
-//!   that decide; a *redirect*; or, for a directory, an *index*: further targets, to be tried in order.
-//!   A resource holds its target; only those of an index lie in the section.
+//! - **Targets** say what a resource answers: one *file*; a *negotiated* run of variants; a *redirect*; an error,
+//!   called *failure*; or, for a directory, an *index*: further targets, to be tried in order. They name the
+//!   settings that decide. A resource holds its target; only those of an index lie in the section.
 //! - **Variants** hold what selection compares, the rendered header block, and where the body lies.
 //!   Media types, charsets, language lists and codings are symbols: numbers of strings; 0 is absent.
 //!   A run of variants is in scan order.
+//! - **Entries** are what only variants in type maps have: a declared length, a description, and what is
+//!   answered when they are chosen, which may be a *reference* to another resource.
 //! - **Bodies** hold offset, length and BLAKE3 digest of each content, in the order of offsets. Contents
 //!   of [`layout::PAGED_LENGTH`] bytes and more start on a page of 4096 bytes, for `sendfile` and
 //!   `O_DIRECT`; shorter ones follow each other without gaps.
-//! - **Settings** are JSON objects, see [`crate::resource::Settings`]; there are as many as distinct ones.
+//! - **Settings** are JSON objects, see [`crate::resource::Settings`]; there are as many as distinct ones. The first are
+//!   those of the site's root, which hold for paths that lead nowhere.
+//! - **Notes** are JSON objects, see [`crate::resource::Note`]: what about the site may surprise its author.
 //! - **Strings** are referred to by an offset of 8 bytes and a length of 4, so the format holds far
 //!   more than 16 million resources; the hash function's limit is 2³² − 1.
 //!
@@ -65,4 +69,4 @@ mod reader;
 pub mod writer;
 
 pub use mapped::{Mapped, OpenFileError};
-pub use reader::{Alternatives, Layout, OpenError, Resource, Run, StoredVariant, Target, Webroot};
+pub use reader::{Alternatives, Layout, Negotiated, OpenError, Outcome, Resource, Run, StoredVariant, Target, Webroot};

@@ -6,7 +6,8 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::index;
 use super::layout::*;
-use crate::resource::{Level, Quality, Settings, Variant};
+use crate::http::Status;
+use crate::resource::{Dimensions, Level, Note, Quality, Settings, Variant};
 
 /// Why a file cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +42,7 @@ pub struct Layout {
     file_length: u64,
     index_start: u64,
     hash_key: u64,
-    sections: [Range<usize>; 8],
+    sections: [Range<usize>; 10],
     settings: Vec<Settings>,
 }
 
@@ -50,10 +51,12 @@ const DISPLACEMENTS: usize = 0;
 const RESOURCES: usize = 1;
 const TARGETS: usize = 2;
 const VARIANTS: usize = 3;
-const SYMBOLS: usize = 4;
-const BODIES: usize = 5;
-const SETTINGS: usize = 6;
-const STRINGS: usize = 7;
+const ENTRIES: usize = 4;
+const SYMBOLS: usize = 5;
+const BODIES: usize = 6;
+const SETTINGS: usize = 7;
+const NOTES: usize = 8;
+const STRINGS: usize = 9;
 
 impl Layout {
     /// Checks `bytes`, the whole of a file, as a webroot. Linear in the index; bodies are not read.
@@ -76,6 +79,7 @@ impl Layout {
         check_strings(&webroot)?;
         check_bodies(&webroot)?;
         check_variants(&webroot)?;
+        check_entries(&webroot)?;
         check_targets(&webroot)?;
         let settings = check_settings(&webroot)?;
         Ok(Layout { settings, ..layout })
@@ -127,8 +131,8 @@ fn check_index_checksum(bytes: &[u8], header: &Header) -> Result<usize, OpenErro
 }
 
 /// The sections must follow one another: overlapping ones could hold records that no rule was checked for.
-fn check_sections(header: &Header, index_start: usize, file_length: usize) -> Result<[Range<usize>; 8], OpenError> {
-    let mut ranges: [Range<usize>; 8] = Default::default();
+fn check_sections(header: &Header, index_start: usize, file_length: usize) -> Result<[Range<usize>; 10], OpenError> {
+    let mut ranges: [Range<usize>; 10] = Default::default();
     let mut previous_end = index_start;
     for (number, section) in header.sections.iter().enumerate() {
         let wrong = |reason| OpenError::BadSection { section: SECTIONS[number], reason };
@@ -160,6 +164,8 @@ fn check_strings(webroot: &Webroot<'_>) -> Result<(), OpenError> {
     let resources = webroot.records::<ResourceRecord>(RESOURCES).iter();
     let symbols = webroot.records::<StringRef>(SYMBOLS).iter();
     let settings = webroot.records::<StringRef>(SETTINGS).iter();
+    let notes = webroot.records::<StringRef>(NOTES).iter();
+    let entries = webroot.records::<EntryRecord>(ENTRIES).iter();
     let variants = webroot.records::<VariantRecord>(VARIANTS).iter();
     let bad =
         resources
@@ -168,6 +174,8 @@ fn check_strings(webroot: &Webroot<'_>) -> Result<(), OpenError> {
             .map(|string| (RESOURCES, string))
             .chain(symbols.copied().enumerate().map(|string| (SYMBOLS, string)))
             .chain(settings.copied().enumerate().map(|string| (SETTINGS, string)))
+            .chain(notes.copied().enumerate().map(|string| (NOTES, string)))
+            .chain(entries.map(|entry| entry.description).enumerate().map(|string| (ENTRIES, string)))
             .chain(variants.enumerate().flat_map(|(number, record)| {
                 [(VARIANTS, (number, record.block)), (VARIANTS, (number, record.file_name))]
             }))
@@ -201,6 +209,7 @@ fn check_bodies(webroot: &Webroot<'_>) -> Result<(), OpenError> {
 fn check_variants(webroot: &Webroot<'_>) -> Result<(), OpenError> {
     let symbols = webroot.records::<StringRef>(SYMBOLS).len();
     let bodies = webroot.records::<BodyRecord>(BODIES);
+    let entries = webroot.records::<EntryRecord>(ENTRIES);
     for (number, variant) in webroot.records::<VariantRecord>(VARIANTS).iter().enumerate() {
         let wrong = |reason| OpenError::BadRecord { section: SECTIONS[VARIANTS], number, reason };
         for symbol in [variant.media_type, variant.charset, variant.languages, variant.codings] {
@@ -214,12 +223,41 @@ fn check_variants(webroot: &Webroot<'_>) -> Result<(), OpenError> {
         {
             return Err(wrong("its header block is shorter than it should be"));
         }
+        let entry = match variant.entry.get().checked_sub(1) {
+            None => None,
+            Some(number) => Some(entries.get(number as usize).ok_or(wrong("there is no such entry"))?),
+        };
+        let elsewhere = entry.is_some_and(|entry| entry.outcome.kind != kind::BODY);
+        if elsewhere && variant.body.get() == NO_BODY {
+            continue;
+        }
         let body = bodies.get(variant.body.get() as usize).ok_or(wrong("there is no such body"))?;
         if body.offset != variant.body_offset || body.length != variant.body_length {
             return Err(wrong("its body lies elsewhere"));
         }
     }
     Ok(())
+}
+
+fn check_entries(webroot: &Webroot<'_>) -> Result<(), OpenError> {
+    let strings = webroot.section(STRINGS).len() as u64;
+    for (number, entry) in webroot.records::<EntryRecord>(ENTRIES).iter().enumerate() {
+        let wrong = |reason| OpenError::BadRecord { section: SECTIONS[ENTRIES], number, reason };
+        let TargetRecord { kind, first, count, .. } = entry.outcome;
+        let within = first.get().checked_add(count.get().into()).is_some_and(|end| end <= strings);
+        match kind {
+            kind::REDIRECT | kind::REFERENCE if !within => return Err(wrong("it leads outside the strings")),
+            kind::FAILURE if status(first.get()).is_none() => return Err(wrong("there is no such status")),
+            kind::BODY | kind::REDIRECT | kind::REFERENCE | kind::FAILURE => {}
+            _ => return Err(wrong("it is of no known kind")),
+        }
+    }
+    Ok(())
+}
+
+/// The status with this code.
+fn status(code: u64) -> Option<Status> {
+    u16::try_from(code).ok().and_then(Status::from_code)
 }
 
 fn check_targets(webroot: &Webroot<'_>) -> Result<(), OpenError> {
@@ -236,15 +274,16 @@ fn check_targets(webroot: &Webroot<'_>) -> Result<(), OpenError> {
         let within = |limit: u64| target.first.get().checked_add(count).is_some_and(|end| end <= limit);
         match target.kind {
             kind::FILE if count != 1 || !within(variants) => return Err(wrong("there is no such variant")),
-            kind::NEGOTIATED if count == 0 || !within(variants) => return Err(wrong("there are no such variants")),
-            kind::NEGOTIATED if usize::from(target.settings.get()) >= settings => {
+            kind::NEGOTIATED if !within(variants) => return Err(wrong("there are no such variants")),
+            kind::FILE | kind::NEGOTIATED | kind::INDEX if usize::from(target.settings.get()) >= settings => {
                 return Err(wrong("there are no such settings"));
             }
+            kind::FAILURE if status(target.first.get()).is_none() => return Err(wrong("there is no such status")),
             kind::REDIRECT if !within(strings) => return Err(wrong("its location lies outside the strings")),
             // An index within an index could lead to itself.
             kind::INDEX if section == TARGETS => return Err(wrong("an index stands in an index")),
             kind::INDEX if !within(targets.len() as u64) => return Err(wrong("there are no such targets")),
-            kind::FILE | kind::NEGOTIATED | kind::REDIRECT | kind::INDEX => {}
+            kind::FILE | kind::NEGOTIATED | kind::REDIRECT | kind::INDEX | kind::FAILURE => {}
             _ => return Err(wrong("it is of no known kind")),
         }
     }
@@ -252,16 +291,11 @@ fn check_targets(webroot: &Webroot<'_>) -> Result<(), OpenError> {
 }
 
 fn check_settings(webroot: &Webroot<'_>) -> Result<Vec<Settings>, OpenError> {
-    let records = webroot.records::<StringRef>(SETTINGS).iter().enumerate();
-    records
-        .map(|(number, &record)| {
-            serde_json::from_slice(webroot.string(record)).map_err(|_| OpenError::BadRecord {
-                section: SECTIONS[SETTINGS],
-                number,
-                reason: "it does not hold settings that this version knows",
-            })
-        })
-        .collect()
+    let settings = webroot.json(SETTINGS).collect::<Option<Vec<_>>>();
+    settings.filter(|settings| !settings.is_empty()).ok_or(OpenError::BadSection {
+        section: SECTIONS[SETTINGS],
+        reason: "it does not hold settings that this version knows",
+    })
 }
 
 /// A webroot whose bytes have been checked.
@@ -321,6 +355,23 @@ impl<'a> Webroot<'a> {
         self.records(BODIES)
     }
 
+    /// The settings of the site's root, which hold for paths that lead nowhere.
+    pub fn settings(&self) -> &'a Settings {
+        &self.layout.settings[0] // `check_settings` demands one
+    }
+
+    /// What about the site was noticed when it was packed; what cannot be read is left out.
+    pub fn notes(&self) -> impl Iterator<Item = Note> + use<'a> {
+        self.json(NOTES).flatten()
+    }
+
+    /// The values in a section of JSON.
+    fn json<T: serde::de::DeserializeOwned>(&self, section: usize) -> impl Iterator<Item = Option<T>> + use<'a, T> {
+        let webroot = *self;
+        let strings = webroot.records::<StringRef>(section).iter();
+        strings.map(move |&string| serde_json::from_slice(webroot.string(string)).ok())
+    }
+
     /// Where the index begins and the bodies end.
     pub(super) fn index_start(&self) -> u64 {
         self.layout.index_start
@@ -365,23 +416,31 @@ impl<'a> Webroot<'a> {
 
     fn target(&self, record: &TargetRecord) -> Target<'a> {
         let (first, count) = (record.first.get(), record.count.get());
+        let settings = self.layout.settings.get(usize::from(record.settings.get())).unwrap_or(self.settings());
         match record.kind {
-            kind::FILE | kind::NEGOTIATED => {
-                let all = self.records::<VariantRecord>(VARIANTS);
-                let records = usize::try_from(first).ok().and_then(|first| all.get(first..)?.get(..count as usize));
-                let run = Run { webroot: *self, records: records.unwrap_or_default() };
-                match (record.kind, self.layout.settings.get(usize::from(record.settings.get()))) {
-                    (kind::NEGOTIATED, Some(settings)) => Target::Negotiated(run, settings),
-                    _ => Target::File(run),
-                }
-            }
+            kind::FILE => Target::File(self.run(first, count), settings),
+            kind::NEGOTIATED => Target::Negotiated(Negotiated {
+                run: self.run(first, count),
+                settings,
+                vary: Dimensions::from_bits(record.flags),
+                transparent: record.flags & flag::TRANSPARENT != 0,
+                map: record.flags & flag::MAP != 0,
+                literal: record.flags & flag::LITERAL != 0,
+            }),
             kind::INDEX => {
                 let all = self.records::<TargetRecord>(TARGETS);
                 let records = usize::try_from(first).ok().and_then(|first| all.get(first..)?.get(..count as usize));
-                Target::Index(Alternatives { webroot: *self, records: records.unwrap_or_default() })
+                Target::Index(Alternatives { webroot: *self, records: records.unwrap_or_default() }, settings)
             }
+            kind::FAILURE => Target::Failure(status(first).unwrap_or(Status::InternalServerError)),
             _ => Target::Redirect(slice(self.section(STRINGS), first, count)),
         }
+    }
+
+    fn run(&self, first: u64, count: u32) -> Run<'a> {
+        let all = self.records::<VariantRecord>(VARIANTS);
+        let records = usize::try_from(first).ok().and_then(|first| all.get(first..)?.get(..count as usize));
+        Run { webroot: *self, records: records.unwrap_or_default() }
     }
 }
 
@@ -414,13 +473,32 @@ impl<'a> Resource<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'a> {
     /// The only variant in the run.
-    File(Run<'a>),
+    File(Run<'a>, &'a Settings),
     /// The variant that selection finds in the run.
-    Negotiated(Run<'a>, &'a Settings),
+    Negotiated(Negotiated<'a>),
     /// 301 to this location.
     Redirect(&'a [u8]),
     /// What the first of these answers that can; for directories.
-    Index(Alternatives<'a>),
+    Index(Alternatives<'a>, &'a Settings),
+    /// This error.
+    Failure(Status),
+}
+
+/// A run of variants to choose from, and what is known of it as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Negotiated<'a> {
+    /// The variants; an empty type map has none.
+    pub run: Run<'a>,
+    /// What decides.
+    pub settings: &'a Settings,
+    /// The dimensions whose fields Vary names.
+    pub vary: Dimensions,
+    /// Whether it can be negotiated transparently (R86).
+    pub transparent: bool,
+    /// Whether the variants are those of a type map.
+    pub map: bool,
+    /// Whether it answers to the whole name of a file, a type map's.
+    pub literal: bool,
 }
 
 /// Variants of one resource, in scan order.
@@ -468,6 +546,26 @@ impl<'a> Alternatives<'a> {
     }
 }
 
+/// What is answered when a variant is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome<'a> {
+    /// Its block and its body.
+    Body,
+    /// The same; the body stands in a type map (R41).
+    InlineBody,
+    /// What the resource with this key answers.
+    Reference(&'a [u8]),
+    /// 301 to this location.
+    Redirect(&'a [u8]),
+    /// This error, with the fields of the negotiation if it was `chosen` all the same (R47).
+    Failure {
+        /// The status.
+        status: Status,
+        /// Whether Vary and the like go with it.
+        chosen: bool,
+    },
+}
+
 /// A variant as the file holds it.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredVariant<'a> {
@@ -487,8 +585,46 @@ impl<'a> StoredVariant<'a> {
             charset: self.webroot.symbol(record.charset.get()),
             languages: self.webroot.symbol(record.languages.get()),
             codings: self.webroot.symbol(record.codings.get()),
-            length: record.body_length.get(),
+            length: match self.entry() {
+                None => Some(record.body_length.get()),
+                Some(entry) => u64::try_from(entry.length.get()).ok(),
+            },
         }
+    }
+
+    fn entry(&self) -> Option<&'a EntryRecord> {
+        self.webroot.record(ENTRIES, self.record.entry.get().checked_sub(1)? as usize)
+    }
+
+    /// Whether it stands in a type map; its name is a URI then.
+    pub fn is_entry(&self) -> bool {
+        self.record.entry.get() != 0
+    }
+
+    /// What lists say about it; empty for nothing.
+    pub fn description(&self) -> &'a [u8] {
+        self.entry().map_or(&[], |entry| self.webroot.string(entry.description))
+    }
+
+    /// What is answered when it is chosen.
+    pub fn outcome(&self) -> Outcome<'a> {
+        let Some(EntryRecord { outcome, .. }) = self.entry() else { return Outcome::Body };
+        let string = slice(self.webroot.section(STRINGS), outcome.first.get(), outcome.count.get());
+        match outcome.kind {
+            kind::BODY if outcome.flags & flag::INLINE != 0 => Outcome::InlineBody,
+            kind::BODY => Outcome::Body,
+            kind::REFERENCE => Outcome::Reference(string),
+            kind::REDIRECT => Outcome::Redirect(string),
+            _ => Outcome::Failure {
+                status: status(outcome.first.get()).unwrap_or(Status::InternalServerError),
+                chosen: outcome.flags & flag::CHOSEN != 0,
+            },
+        }
+    }
+
+    /// Whether what it leads to is negotiated itself, so that a transparent resource answers 506 (R48).
+    pub fn also_varies(&self) -> bool {
+        self.entry().is_some_and(|entry| entry.outcome.flags & flag::ALSO_VARIES != 0)
     }
 
     /// The header block of a 200.

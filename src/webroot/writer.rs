@@ -7,8 +7,9 @@ use zerocopy::{FromZeros, Immutable, IntoBytes};
 
 use super::index::{self, TableError};
 use super::layout::*;
+use crate::http::Status;
 use crate::http::response::Block;
-use crate::resource::{Settings, Variant};
+use crate::resource::{Dimensions, Note, Settings, Variant};
 
 /// Number of a body that was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,17 +22,85 @@ pub struct RunId {
     count: u32,
 }
 
+/// Number of settings that were added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SettingsId(u16);
+
 /// What a resource is to answer.
 #[derive(Clone, Debug)]
 pub enum TargetDraft {
     /// The first variant of the run.
-    File(RunId),
-    /// What selection finds in the run, with these settings.
-    Negotiated(RunId, Settings),
+    File(RunId, SettingsId),
+    /// What selection finds in the run.
+    Negotiated(NegotiatedDraft),
     /// 301 to this reference.
     Redirect(Vec<u8>),
     /// The first of these that can answer; none of them may be an index itself.
-    Index(Vec<TargetDraft>),
+    Index(Vec<TargetDraft>, SettingsId),
+    /// This error.
+    Failure(Status),
+}
+
+/// A run of variants, and what is known of it as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct NegotiatedDraft {
+    /// The variants, in scan order.
+    pub run: RunId,
+    /// The settings that decide.
+    pub settings: SettingsId,
+    /// What Vary names.
+    pub vary: Dimensions,
+    /// Whether it can be negotiated transparently (R86).
+    pub transparent: bool,
+    /// Whether it is a type map's.
+    pub map: bool,
+    /// Whether its whole name was asked for (R20).
+    pub literal: bool,
+}
+
+/// A variant to be added.
+#[derive(Clone, Copy, Debug)]
+pub struct VariantDraft<'v> {
+    /// What selection compares, and what lists show.
+    pub variant: Variant<'v>,
+    /// The rendered fields.
+    pub block: &'v Block,
+    /// Its content; one without any has the fields of a negotiation only.
+    pub body: Option<BodyId>,
+    /// What its type map says, if it stands in one.
+    pub entry: Option<EntryDraft<'v>>,
+}
+
+/// What a type map says of a variant.
+#[derive(Clone, Copy, Debug)]
+pub struct EntryDraft<'v> {
+    /// What lists say about it.
+    pub description: &'v [u8],
+    /// What is answered when it is chosen.
+    pub outcome: OutcomeDraft<'v>,
+    /// Whether what it leads to is negotiated itself, so that a transparent resource answers 506 (R48).
+    pub also_varies: bool,
+}
+
+/// What is answered when an entry of a type map is chosen.
+#[derive(Clone, Copy, Debug)]
+pub enum OutcomeDraft<'v> {
+    /// The variant's body; `inline` if that stands in the map itself (R41).
+    Body {
+        /// Whether the map holds it.
+        inline: bool,
+    },
+    /// What the resource with this key answers.
+    Reference(&'v [u8]),
+    /// 301 to this reference.
+    Redirect(&'v [u8]),
+    /// This error; `chosen` if it is sent with the fields of the negotiation (R47).
+    Failure {
+        /// The status.
+        status: Status,
+        /// Whether Vary and the like go with it.
+        chosen: bool,
+    },
 }
 
 /// Why a webroot could not be written.
@@ -57,8 +126,10 @@ pub struct Writer<W> {
     by_digest: HashMap<[u8; 32], BodyId>,
     duplicates_saved: u64,
     variants: Vec<VariantRecord>,
+    entries: Vec<EntryRecord>,
     symbols: Vec<StringRef>,
     by_symbol: HashMap<Vec<u8>, u32>,
+    settings: Vec<Settings>,
     strings: Vec<u8>,
 }
 
@@ -77,8 +148,10 @@ impl<W: Write + Seek> Writer<W> {
             by_digest: HashMap::new(),
             duplicates_saved: 0,
             variants: Vec::new(),
+            entries: Vec::new(),
             symbols: Vec::new(),
             by_symbol: HashMap::new(),
+            settings: Vec::new(),
             strings: Vec::new(),
         })
     }
@@ -155,20 +228,31 @@ impl<W: Write + Seek> Writer<W> {
         Ok(body)
     }
 
+    /// Adds settings, unless they are there already. The first are those of the site's root.
+    ///
+    /// # Errors
+    ///
+    /// If there are more different ones than can be numbered.
+    pub fn add_settings(&mut self, settings: &Settings) -> Result<SettingsId, WriteError> {
+        let number = self.settings.iter().position(|known| known == settings).unwrap_or_else(|| {
+            self.settings.push(settings.clone());
+            self.settings.len() - 1
+        });
+        u16::try_from(number).map(SettingsId).map_err(|_| WriteError::TooMany("different settings"))
+    }
+
     /// Adds the variants of one target, in scan order.
     ///
     /// # Errors
     ///
     /// If there are more variants than can be numbered.
-    pub fn add_run<'v>(
-        &mut self,
-        variants: impl IntoIterator<Item = (Variant<'v>, &'v Block, BodyId)>,
-    ) -> Result<RunId, WriteError> {
+    pub fn add_run<'v>(&mut self, variants: impl IntoIterator<Item = VariantDraft<'v>>) -> Result<RunId, WriteError> {
         let first = self.variants.len();
-        for (variant, block, body) in variants {
+        for VariantDraft { variant, block, body, entry } in variants {
+            let place = body.map(|BodyId(number)| self.bodies[number as usize]);
             let record = VariantRecord {
-                body_offset: self.bodies[body.0 as usize].offset,
-                body_length: self.bodies[body.0 as usize].length,
+                body_offset: place.map(|place| place.offset).unwrap_or_default(),
+                body_length: place.map(|place| place.length).unwrap_or_default(),
                 block: self.add_string(&block.bytes)?,
                 not_modified_length: block.not_modified_length.into(),
                 etag_at: (block.etag.start as u16).into(),
@@ -181,12 +265,54 @@ impl<W: Write + Seek> Writer<W> {
                 source_quality: variant.source_quality.thousandths().into(),
                 level_declared: u16::from(variant.level.declared).into(),
                 file_name: self.add_string(variant.file_name)?,
-                body: body.0.into(),
+                body: body.map_or(NO_BODY, |BodyId(number)| number).into(),
+                entry: match entry {
+                    Some(entry) => self.add_entry(&variant, &entry)?.into(),
+                    None => 0.into(),
+                },
             };
             self.variants.push(record);
         }
         let count = u32::try_from(self.variants.len() - first).map_err(|_| WriteError::TooMany("variants"))?;
         Ok(RunId { first: first as u64, count })
+    }
+
+    /// Returns the number of the entry, from 1.
+    fn add_entry(&mut self, variant: &Variant<'_>, entry: &EntryDraft<'_>) -> Result<u32, WriteError> {
+        let mut outcome = TargetRecord::new_zeroed();
+        if entry.also_varies {
+            outcome.flags |= flag::ALSO_VARIES;
+        }
+        match entry.outcome {
+            OutcomeDraft::Body { inline } => {
+                outcome.kind = kind::BODY;
+                outcome.flags |= if inline { flag::INLINE } else { 0 };
+            }
+            OutcomeDraft::Reference(key) => {
+                outcome.kind = kind::REFERENCE;
+                self.point_to(&mut outcome, key)?;
+            }
+            OutcomeDraft::Redirect(location) => {
+                outcome.kind = kind::REDIRECT;
+                self.point_to(&mut outcome, location)?;
+            }
+            OutcomeDraft::Failure { status, chosen } => {
+                outcome.kind = kind::FAILURE;
+                outcome.first = u64::from(status.code()).into();
+                outcome.flags |= if chosen { flag::CHOSEN } else { 0 };
+            }
+        }
+        let length = variant.length.and_then(|length| i64::try_from(length).ok()).unwrap_or(-1).into();
+        let description = self.add_string(entry.description)?;
+        self.entries.push(EntryRecord { length, description, outcome });
+        u32::try_from(self.entries.len()).map_err(|_| WriteError::TooMany("entries in type maps"))
+    }
+
+    /// Lets a target hold a string.
+    fn point_to(&mut self, target: &mut TargetRecord, string: &[u8]) -> Result<(), WriteError> {
+        let string = self.add_string(string)?;
+        (target.first, target.count) = (string.offset, string.length);
+        Ok(())
     }
 
     fn add_string(&mut self, string: &[u8]) -> Result<StringRef, WriteError> {
@@ -208,16 +334,16 @@ impl<W: Write + Seek> Writer<W> {
         Ok(symbol)
     }
 
-    /// Writes the index of `resources` (keys and what they answer, sorted by key), then the header.
-    /// Returns the build id and `out`, positioned at its end.
+    /// Writes the index of `resources` (keys and what they answer, sorted by key), then the header. `notes` go
+    /// with it. Returns the build id and `out`, positioned at its end.
     ///
     /// # Errors
     ///
     /// If two keys are equal, or `out` cannot be written.
-    pub fn finish(mut self, resources: &[(Vec<u8>, TargetDraft)]) -> Result<([u8; 16], W), WriteError> {
+    pub fn finish(mut self, resources: &[(Vec<u8>, TargetDraft)], notes: &[Note]) -> Result<([u8; 16], W), WriteError> {
         let keys: Vec<_> = resources.iter().map(|(key, _)| key.as_slice()).collect();
         let table = index::table(&keys)?;
-        let mut targets = TargetTable::default();
+        let mut targets = Vec::new();
         let mut records = Vec::with_capacity(resources.len());
         for &number in &table.order {
             let (key, target) = &resources[number];
@@ -225,16 +351,13 @@ impl<W: Write + Seek> Writer<W> {
             let target = self.target(target, &mut targets)?;
             records.push(ResourceRecord { key, reserved: 0.into(), target });
         }
-        let settings = std::mem::take(&mut targets.settings)
-            .iter()
-            .map(|settings| {
-                let json = serde_json::to_vec(settings).map_err(io::Error::from)?;
-                self.add_string(&json)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let settings = std::mem::take(&mut self.settings);
+        let settings = self.add_json(&settings)?;
+        let notes = self.add_json(notes)?;
 
         // The tables leave `self` so that writing a section can borrow it.
         let variants = std::mem::take(&mut self.variants);
+        let entries = std::mem::take(&mut self.entries);
         let symbols = std::mem::take(&mut self.symbols);
         let bodies = std::mem::take(&mut self.bodies);
         let strings = std::mem::take(&mut self.strings);
@@ -244,11 +367,13 @@ impl<W: Write + Seek> Writer<W> {
         let sections = [
             self.section(&table.displacements, &mut summer)?,
             self.section(&records, &mut summer)?,
-            self.section(&targets.records, &mut summer)?,
+            self.section(&targets, &mut summer)?,
             self.section(&variants, &mut summer)?,
+            self.section(&entries, &mut summer)?,
             self.section(&symbols, &mut summer)?,
             self.section(&bodies, &mut summer)?,
             self.section(&settings, &mut summer)?,
+            self.section(&notes, &mut summer)?,
             self.section(&strings, &mut summer)?,
         ];
         let mut build_id = [0; 16];
@@ -275,31 +400,50 @@ impl<W: Write + Seek> Writer<W> {
         Ok((build_id, self.out))
     }
 
-    fn target(&mut self, draft: &TargetDraft, table: &mut TargetTable) -> Result<TargetRecord, WriteError> {
+    /// Adds each of `values` as a string.
+    fn add_json<T: serde::Serialize>(&mut self, values: &[T]) -> Result<Vec<StringRef>, WriteError> {
+        let add = |value| {
+            let json = serde_json::to_vec(value).map_err(io::Error::from)?;
+            self.add_string(&json)
+        };
+        values.iter().map(add).collect()
+    }
+
+    fn target(&mut self, draft: &TargetDraft, targets: &mut Vec<TargetRecord>) -> Result<TargetRecord, WriteError> {
         let mut record = TargetRecord::new_zeroed();
         match draft {
-            TargetDraft::File(run) => {
+            TargetDraft::File(run, settings) => {
                 record.kind = kind::FILE;
+                record.settings = settings.0.into();
                 (record.first, record.count) = (run.first.into(), run.count.into());
             }
-            TargetDraft::Negotiated(run, settings) => {
+            TargetDraft::Negotiated(negotiated) => {
+                let NegotiatedDraft { run, settings, vary, transparent, map, literal } = *negotiated;
                 record.kind = kind::NEGOTIATED;
-                record.settings = table.settings_number(settings)?.into();
+                record.flags = vary.bits();
+                for (holds, flag) in [(transparent, flag::TRANSPARENT), (map, flag::MAP), (literal, flag::LITERAL)] {
+                    record.flags |= if holds { flag } else { 0 };
+                }
+                record.settings = settings.0.into();
                 (record.first, record.count) = (run.first.into(), run.count.into());
             }
             TargetDraft::Redirect(location) => {
                 record.kind = kind::REDIRECT;
-                let string = self.add_string(location)?;
-                (record.first, record.count) = (string.offset, string.length);
+                self.point_to(&mut record, location)?;
             }
-            TargetDraft::Index(alternatives) => {
+            TargetDraft::Index(alternatives, settings) => {
                 record.kind = kind::INDEX;
-                let first = table.records.len() as u64;
+                record.settings = settings.0.into();
+                let first = targets.len() as u64;
                 (record.first, record.count) = (first.into(), (alternatives.len() as u32).into());
                 for alternative in alternatives {
-                    let alternative = self.target(alternative, table)?;
-                    table.records.push(alternative);
+                    let alternative = self.target(alternative, targets)?;
+                    targets.push(alternative);
                 }
+            }
+            TargetDraft::Failure(status) => {
+                record.kind = kind::FAILURE;
+                record.first = u64::from(status.code()).into();
             }
         }
         Ok(record)
@@ -326,23 +470,6 @@ impl<W: Write + Seek> Writer<W> {
         self.out.write_all(&[0; PAGE as usize][..padding as usize])?;
         self.position += padding;
         Ok(padding)
-    }
-}
-
-/// Targets of indexes, and the distinct settings, as they are met.
-#[derive(Default)]
-struct TargetTable {
-    records: Vec<TargetRecord>,
-    settings: Vec<Settings>,
-}
-
-impl TargetTable {
-    fn settings_number(&mut self, settings: &Settings) -> Result<u16, WriteError> {
-        let number = self.settings.iter().position(|known| known == settings).unwrap_or_else(|| {
-            self.settings.push(settings.clone());
-            self.settings.len() - 1
-        });
-        u16::try_from(number).map_err(|_| WriteError::TooMany("different settings"))
     }
 }
 

@@ -1,0 +1,274 @@
+//! The answer of a resource that has variants: the chosen one, a list of them, or what a type map leads to.
+
+use smallvec::SmallVec;
+
+use super::generated::{self, Page};
+use super::{Answer, Asked, Content, Fields, Listener, MOST_MAPS, Reply, judged, only_vary, reply, representation};
+use crate::http::request::{Method, RequestHead};
+use crate::http::response::{field_value, joined, push_field};
+use crate::http::{Status, escape};
+use crate::negotiation::{Algorithm, Choice, Negotiate, Preference, Preferences, adapted, select};
+use crate::resource::{Dimensions, Policy, Settings, Variant};
+use crate::webroot::{Negotiated, Outcome, Run, StoredVariant};
+
+/// A list of variants from which the client must choose: 300 or 406.
+pub(super) struct List<'w> {
+    pub status: Status,
+    pub run: Run<'w>,
+    pub settings: &'w Settings,
+    /// The dimensions that Vary names.
+    pub vary: Dimensions,
+    /// Whether it is sent by a transparently negotiated resource (RFC 2295).
+    pub transparent: bool,
+}
+
+impl<'w> List<'w> {
+    /// The list as a page and, where the settings say so, in the Alternates field.
+    pub fn answer(&self, accept: Option<&[u8]>) -> Answer<'w> {
+        let mut fields = Vec::new();
+        if self.settings.transparent {
+            push_field(&mut fields, "TCN", if self.transparent { b"list" } else { b"" });
+            push_field(&mut fields, "Alternates", &alternates(self.run));
+        }
+        let negotiate = self.transparent && self.settings.transparent;
+        let links = self.run.iter().map(|stored| generated::Link::to(&stored)).collect();
+        let explanation = match self.status {
+            Status::MultipleChoices => "These are to choose from:",
+            _ => "None of these is what the request accepts. They can be had by name:",
+        };
+        let policy = self.settings.policy;
+        // The page itself is chosen by Accept, unless all is to be as with Apache.
+        let vary = self.vary.with(Dimensions::TYPE, policy == Policy::Modern);
+        push_field(&mut fields, "Vary", self.settings.vary(vary, negotiate).as_bytes());
+        Page { fields, links, ..Page::new(self.status, explanation) }.answer(policy, accept)
+    }
+}
+
+/// What may be different from the block that the webroot holds.
+#[derive(Default)]
+struct Changes {
+    /// The name of the coding, in the client's own words (R75).
+    coding: Option<Vec<u8>>,
+    vary: Option<String>,
+    /// Content-Location and TCN are not sent where the choice is not transparent (R86).
+    without_choice: bool,
+    /// For a client that can use it (R87).
+    alternates: Option<Vec<u8>>,
+}
+
+impl Changes {
+    fn apply<'w>(self, answer: Answer<'w>) -> Answer<'w> {
+        let Changes { coding, vary, without_choice, alternates } = self;
+        if coding.is_none() && vary.is_none() && alternates.is_none() && !without_choice {
+            return answer;
+        }
+        let had_vary = field_value(answer.fields.bytes(), "Vary").is_some();
+        let mut answer = answer.with(|name| match name {
+            "Content-Encoding" => coding.clone(),
+            "Vary" => vary.as_ref().map(|vary| vary.clone().into_bytes()),
+            "Content-Location" | "TCN" if without_choice => Some(Vec::new()),
+            _ => None,
+        });
+        if let Fields::Generated(lines) = &mut answer.fields {
+            if let Some(vary) = vary.filter(|_| !had_vary) {
+                push_field(lines, "Vary", vary.as_bytes());
+            }
+            push_field(lines, "Alternates", &alternates.unwrap_or_default());
+        }
+        answer
+    }
+}
+
+/// Chooses among the variants of `negotiated`, and answers with what the chosen one leads to.
+pub(super) fn negotiate<'w>(
+    negotiated: Negotiated<'w>,
+    asked: &Asked<'w, '_>,
+    listener: &mut impl Listener,
+) -> Reply<'w> {
+    let Negotiated { run, settings, .. } = negotiated;
+    let request = asked.request;
+    let policy = settings.policy;
+    let reads = asked.by_index || matches!(request.method, Method::Get | Method::Head);
+    let transparent = negotiated.transparent && reads && !asked.path_info;
+    let client = request
+        .negotiate
+        .as_deref()
+        .filter(|_| transparent && settings.transparent)
+        .and_then(|field| Negotiate::read(field, request.user_agent.as_deref().unwrap_or_default(), policy));
+
+    #[allow(clippy::needless_late_init)] // it must outlive the variants, which come to borrow from it
+    let tokens: Vec<Option<Vec<u8>>>;
+    let mut variants: SmallVec<[Variant<'_>; 12]> = run.iter().map(|stored| stored.variant()).collect();
+    let preferences = preferences(&variants, policy, request);
+    let accept_encoding = preferences.of(Dimensions::CODING);
+    // An empty vector, as nearly always, is not allocated.
+    tokens = match accept_encoding.is_some() && !negotiated.map && any_to_adapt(&variants, accept_encoding) {
+        true => variants.iter().map(|variant| adapted(variant.codings?, accept_encoding, policy)).collect(),
+        false => Vec::new(),
+    };
+    for (variant, token) in variants.iter_mut().zip(&tokens) {
+        variant.codings = token.as_deref().or(variant.codings);
+    }
+    let vary = match policy {
+        Policy::Apache if !tokens.is_empty() => Variant::differences(&variants),
+        _ => negotiated.vary,
+    };
+
+    let algorithm = match client {
+        None => Some(Algorithm::Local),
+        Some(client) => client.algorithm,
+    };
+    listener.negotiating(&variants, &preferences, settings, algorithm);
+    let choice = match algorithm {
+        Some(algorithm) => select(&variants, &preferences, settings, algorithm, listener),
+        None => Choice::NotAcceptable(Dimensions::NONE),
+    };
+    listener.decided(choice);
+
+    let capable = client.is_some_and(|client| client.capable);
+    let number = match choice {
+        Choice::Selected(number) => number,
+        Choice::Indefinite(_) => usize::MAX, // there is no such variant: the list answers
+        Choice::NotAcceptable(rejected_by) => {
+            // That nothing is acceptable also depends on what refused (D8).
+            let vary = if policy == Policy::Modern { vary | rejected_by } else { vary };
+            let status = if capable { Status::MultipleChoices } else { Status::NotAcceptable };
+            return Reply::List(List { status, run, settings, vary, transparent });
+        }
+    };
+    let Some(stored) = run.get(number) else {
+        return Reply::List(List { status: Status::MultipleChoices, run, settings, vary, transparent });
+    };
+    if transparent && stored.also_varies() {
+        return Reply::Answer(asked.error(Status::VariantAlsoNegotiates, policy));
+    }
+    let negotiate = transparent && settings.transparent;
+    let as_stored = vary == negotiated.vary && transparent == negotiated.transparent;
+    let changes = Changes {
+        coding: tokens.get(number).cloned().flatten(),
+        vary: (!as_stored).then(|| settings.vary(vary, negotiate)),
+        without_choice: transparent != negotiated.transparent,
+        alternates: capable.then(|| alternates(run)),
+    };
+    let policy = settings.policy;
+    // A map that was found by a shorter name serves its files even so, for Apache (B12).
+    let refuses_path_info = !(negotiated.map && !negotiated.literal && policy == Policy::Apache);
+    let outcome = match stored.outcome() {
+        Outcome::Body if asked.path_info && refuses_path_info => {
+            Outcome::Failure { status: Status::NotFound, chosen: true }
+        }
+        outcome => outcome,
+    };
+    Reply::Answer(match outcome {
+        Outcome::Body | Outcome::InlineBody => {
+            let answer = changes.apply(representation(stored, request));
+            match (outcome, request.method) {
+                (Outcome::InlineBody, Method::Options) => asked.not_allowed(policy, &only_vary(&answer)), // B11
+                _ => judged(answer, policy, asked),
+            }
+        }
+        Outcome::Failure { status, chosen } if chosen || !transparent => {
+            let fields = changes.apply(chosen_fields(stored));
+            Page { fields: fields.fields.bytes().to_vec(), ..Page::error(status) }.answer(policy, asked.accept())
+        }
+        Outcome::Failure { status, .. } => asked.error(status, policy),
+        Outcome::Redirect(location) => generated::redirect(location, asked, policy),
+        Outcome::Reference(key) => match asked.webroot.find(key).filter(|_| asked.maps < MOST_MAPS) {
+            None => asked.error(Status::VariantAlsoNegotiates, policy),
+            Some(next) => {
+                let asked = Asked { maps: asked.maps + 1, path_info: false, ..*asked };
+                let answer = match reply(next.target(), &asked, listener) {
+                    Reply::Answer(answer) => answer,
+                    Reply::List(list) => list.answer(asked.accept()),
+                };
+                led_on(changes.apply(chosen_fields(stored)).fields.bytes(), answer)
+            }
+        },
+    })
+}
+
+/// Whether a coding may have to be called something else (R75).
+fn any_to_adapt(variants: &[Variant<'_>], field: Option<&[Preference<'_>]>) -> bool {
+    let prefixed = |name: &[u8]| matches!(name, [b'x' | b'X', b'-', ..]);
+    let coded = || variants.iter().filter_map(|variant| variant.codings);
+    coded().next().is_some()
+        && (field.is_some_and(|items| items.iter().any(|item| prefixed(item.name))) || coded().any(prefixed))
+}
+
+/// The request's preferences, in the dimensions that can make a difference between these variants.
+pub(super) fn preferences<'r>(
+    variants: &[Variant<'_>],
+    policy: Policy,
+    request: &'r RequestHead<'_>,
+) -> Preferences<'r> {
+    let mut preferences = Preferences::default();
+    preferences.read(Dimensions::TYPE, request.accept.as_deref(), policy);
+    preferences.read(Dimensions::CODING, request.accept_encoding.as_deref(), policy);
+    if variants.iter().any(|variant| variant.languages.is_some()) {
+        preferences.read(Dimensions::LANGUAGE, request.accept_language.as_deref(), policy);
+    }
+    // Apache gives text without a charset one (R71), so there the field always matters.
+    if policy == Policy::Apache || variants.iter().any(|variant| variant.charset.is_some()) {
+        preferences.read(Dimensions::CHARSET, request.accept_charset.as_deref(), policy);
+    }
+    preferences
+}
+
+/// The fields that a choice puts into an answer, without anything of the chosen content.
+fn chosen_fields(stored: StoredVariant<'_>) -> Answer<'_> {
+    let fields = Fields::Stored(stored.block());
+    Answer { status: Status::NotFound, fields, content: Content::None, selected: Some(stored) }
+        .with(|name| (!matches!(name, "Content-Location" | "Vary" | "TCN")).then(Vec::new))
+}
+
+/// The answer of a resource that the choice of another led to: Vary of both, the nearer one's other fields.
+fn led_on<'w>(outer: &[u8], inner: Answer<'w>) -> Answer<'w> {
+    if inner.status == Status::VariantAlsoNegotiates {
+        return inner;
+    }
+    let value = |name| field_value(outer, name).unwrap_or_default();
+    let has = |name| field_value(inner.fields.bytes(), name).is_some();
+    let missing: Vec<_> =
+        ["Content-Location", "TCN", "Alternates", "Vary"].into_iter().filter(|name| !has(name)).collect();
+    let mut answer = inner;
+    let inner_vary = field_value(answer.fields.bytes(), "Vary").unwrap_or_default();
+    let separator: &[u8] = if value("Vary").contains(&b' ') || inner_vary.contains(&b' ') { b", " } else { b"," };
+    let vary = joined(value("Vary"), inner_vary, separator);
+    answer = answer.with(|name| (name == "Vary").then(|| vary.clone()));
+    if let Fields::Generated(lines) = &mut answer.fields {
+        for name in missing {
+            push_field(lines, name, value(name));
+        }
+    }
+    answer
+}
+
+/// The Alternates field (RFC 2295, section 8.3; R94, R95).
+fn alternates(run: Run<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for stored in run.iter() {
+        let variant = stored.variant();
+        if !out.is_empty() {
+            out.extend(b", ");
+        }
+        out.extend(b"{\"");
+        escape::push_uri(&mut out, variant.file_name, false);
+        out.extend(format!("\" {}", variant.source_quality).bytes());
+        let mut part = |name: &str, value: &[u8]| {
+            if !value.is_empty() {
+                out.extend(b" {");
+                out.extend(name.bytes());
+                out.push(b' ');
+                out.extend(value);
+                out.push(b'}');
+            }
+        };
+        part("type", variant.media_type);
+        part("charset", variant.charset.unwrap_or_default());
+        part("language", variant.languages.unwrap_or_default());
+        part("encoding", variant.codings.unwrap_or_default());
+        part("length", variant.length.map(|length| length.to_string()).unwrap_or_default().as_bytes());
+        out.push(b'}');
+    }
+    out
+}

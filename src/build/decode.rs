@@ -1,0 +1,189 @@
+//! Contents without their codings, for clients that accept none of these (D3).
+//!
+//! A resource whose variants are all coded would have nothing for a client that understands no coding. Where the codings
+//! are known here, the plain form is made when the site is packed and becomes a variant like any other.
+
+use std::collections::HashMap;
+use std::io::Read;
+
+use super::config::Configs;
+use super::group::Representations;
+use super::pack::BuildError;
+use super::site::{Candidates, Site};
+use crate::resource::{Note, Policy, coding_names};
+use crate::webroot::writer::Writer;
+
+/// The longest plain form that is made, in bytes: more is a mistake or a trap.
+const MOST: u64 = 64 << 20;
+
+/// A plain form of a file.
+pub struct Decoded {
+    /// The file's name without the extensions of its codings.
+    pub name: Vec<u8>,
+    /// The number of the file it was made of.
+    pub source: usize,
+    /// What is known of it.
+    pub known: Representations,
+}
+
+/// Makes plain forms where all that there is of a type, language and charset is coded, and gives them to `site`. What
+/// cannot be decoded is noted.
+///
+/// # Errors
+///
+/// If a file cannot be read any more, or the webroot cannot be written.
+pub fn add_plain_forms<W: std::io::Write + std::io::Seek>(
+    site: &mut Site<'_>,
+    configs: &Configs,
+    writer: &mut Writer<W>,
+    notes: &mut Vec<Note>,
+) -> Result<(), BuildError> {
+    let names: Vec<Vec<u8>> = site.negotiated_names().into_iter().map(<[u8]>::to_vec).collect();
+    let mut made: HashMap<usize, Option<usize>> = HashMap::new();
+    for name in names {
+        let Some(Candidates::Files(numbers)) = site.candidates(&name) else { continue };
+        if configs.get(site.directory(numbers[0])).settings.policy == Policy::Apache {
+            continue;
+        }
+        for source in coded_only(site, numbers) {
+            let plain = match made.get(&source) {
+                Some(&known) => known,
+                None => {
+                    let plain = plain_form(site, source, writer, notes)?;
+                    *made.entry(source).or_insert(plain.map(|plain| site.add_decoded(plain)))
+                }
+            };
+            if let Some(plain) = plain {
+                site.add_candidate(&name, source, plain);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Of each type, language and charset that is there only coded, the first file.
+fn coded_only(site: &Site<'_>, numbers: &[usize]) -> Vec<usize> {
+    let meaning = |number: usize| {
+        let metadata = &site.known(number).metadata;
+        let content_type = metadata.content_type.as_ref();
+        (content_type.map(|known| (&known.media_type, &known.charset)), &metadata.languages)
+    };
+    let coded = |number: usize| site.known(number).metadata.codings.is_some();
+    let mut first: Vec<usize> = Vec::new();
+    for &number in numbers {
+        let has_plain = numbers.iter().any(|&other| !coded(other) && meaning(other) == meaning(number));
+        if !has_plain && !first.iter().any(|&other| meaning(other) == meaning(number)) {
+            first.push(number);
+        }
+    }
+    first
+}
+
+fn plain_form<W: std::io::Write + std::io::Seek>(
+    site: &Site<'_>,
+    source: usize,
+    writer: &mut Writer<W>,
+    notes: &mut Vec<Note>,
+) -> Result<Option<Decoded>, BuildError> {
+    let file = &site.tree.files[source];
+    let known = site.known(source);
+    let codings = known.metadata.codings.as_deref().unwrap_or_default();
+    let content =
+        std::fs::read(&file.path).map_err(|source| BuildError::Unreadable { path: file.path.clone(), source })?;
+    if *blake3::hash(&content).as_bytes() != known.digest {
+        return Err(BuildError::Changed { path: file.path.clone() });
+    }
+    let Some(plain) = decode(&content, codings) else {
+        notes.push(Note {
+            path: String::from_utf8_lossy(&file.key).into_owned(),
+            line: None,
+            what: format!(
+                "is there only with the coding {}, and it cannot be undone; who does not accept that gets 406",
+                String::from_utf8_lossy(codings)
+            ),
+        });
+        return Ok(None);
+    };
+    let digest = *blake3::hash(&plain).as_bytes();
+    let body = writer.add_body(&plain, digest)?;
+    let mut metadata = known.metadata.clone();
+    metadata.codings = None;
+    let known = Representations { metadata, body, digest, length: plain.len() as u64, ..known.clone() };
+    Ok(Some(Decoded { name: plain_name(file.name(), codings), source, known }))
+}
+
+/// `content` with its codings undone, the last first. `None` if that is not possible.
+fn decode(content: &[u8], codings: &[u8]) -> Option<Vec<u8>> {
+    let names: Vec<_> = coding_names(codings).collect();
+    names.iter().rev().try_fold(content.to_vec(), |coded, name| {
+        let mut plain = Vec::new();
+        let read = match *name {
+            b"gzip" | b"x-gzip" => flate2::read::MultiGzDecoder::new(&coded[..]).take(MOST + 1).read_to_end(&mut plain),
+            b"deflate" => flate2::read::ZlibDecoder::new(&coded[..]).take(MOST + 1).read_to_end(&mut plain),
+            b"br" => brotli_decompressor::Decompressor::new(&coded[..], 4096).take(MOST + 1).read_to_end(&mut plain),
+            b"zstd" => {
+                let decoder = ruzstd::decoding::StreamingDecoder::new(&coded[..]).ok()?;
+                decoder.take(MOST + 1).read_to_end(&mut plain)
+            }
+            _ => return None,
+        };
+        read.ok().filter(|_| plain.len() as u64 <= MOST).map(|_| plain)
+    })
+}
+
+/// The name of a coded file without as many extensions as it has codings, from the last one on. It is only shown.
+fn plain_name(name: &[u8], codings: &[u8]) -> Vec<u8> {
+    let mut name = name.to_vec();
+    for _ in coding_names(codings) {
+        if let Some(dot) = name.iter().rposition(|&byte| byte == b'.').filter(|&dot| dot > 0) {
+            name.truncate(dot);
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn gzip(content: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn codings_are_undone_in_reverse() {
+        let once = gzip(b"hello");
+        assert_eq!(decode(&once, b"gzip").as_deref(), Some(&b"hello"[..]));
+        assert_eq!(decode(&gzip(&once), b"gzip, x-gzip").as_deref(), Some(&b"hello"[..]));
+        for (content, codings) in
+            [(&b"hello"[..], &b"gzip"[..]), (&once, b"br"), (&once, b"zstd"), (&once, b"compress")]
+        {
+            assert_eq!(decode(content, codings), None, "{:?}", String::from_utf8_lossy(codings));
+        }
+    }
+
+    #[test]
+    fn what_grows_beyond_measure_is_left_coded() {
+        assert_eq!(decode(&gzip(&vec![0; MOST as usize + 1]), b"gzip"), None);
+    }
+
+    #[test]
+    fn plain_names() {
+        assert_eq!(plain_name(b"a.html.gz", b"gzip"), b"a.html");
+        assert_eq!(plain_name(b"a.html.gz.Z", b"gzip, compress"), b"a.html");
+        assert_eq!(plain_name(b"a", b"gzip"), b"a");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_decoded_or_not(content: Vec<u8>) {
+            for coding in [&b"gzip"[..], b"deflate", b"br", b"zstd"] {
+                let _ = decode(&content, coding);
+            }
+        }
+    }
+}

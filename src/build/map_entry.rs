@@ -1,0 +1,206 @@
+//! Where the entries of a type map lead: to a file, to another resource, or nowhere (R45-R48).
+
+use super::config::Config;
+use super::extensions::Naming;
+use super::group::{Negotiation, content_location, entity_tag, escaped, file_block};
+use super::site::{Found, Site};
+use super::type_map::Entry;
+use crate::http::response::{Block, Representation};
+use crate::http::{Status, escape, target};
+use crate::resource::{Level, Policy, Quality, Variant};
+use crate::webroot::writer::OutcomeDraft;
+
+/// A type map within its site.
+pub struct Context<'a> {
+    pub site: &'a Site<'a>,
+    /// The configuration of the map's directory.
+    pub config: &'a Config,
+    /// The number of the map's file.
+    pub map: usize,
+    /// Whether the map was found by a shorter name, through MultiViews; for Apache its URIs are file names then (R45).
+    pub by_name: bool,
+}
+
+/// An entry as selection will see it, and what comes of choosing it.
+pub struct Prepared<'a> {
+    pub variant: Variant<'a>,
+    entry: &'a Entry,
+    /// The file that it names, if it names one that is sent as it is.
+    pub file: Option<usize>,
+    pub outcome: Outcome,
+    /// Whether what it names is negotiated itself (R48).
+    pub also_varies: bool,
+}
+
+/// As [`OutcomeDraft`], with strings of its own.
+pub enum Outcome {
+    Body,
+    InlineBody,
+    Reference(Vec<u8>),
+    Redirect(Vec<u8>),
+    Failure { status: Status, chosen: bool },
+}
+
+impl Outcome {
+    pub fn draft(&self) -> OutcomeDraft<'_> {
+        match self {
+            Outcome::Body => OutcomeDraft::Body { inline: false },
+            Outcome::InlineBody => OutcomeDraft::Body { inline: true },
+            Outcome::Reference(key) => OutcomeDraft::Reference(key),
+            Outcome::Redirect(location) => OutcomeDraft::Redirect(location),
+            Outcome::Failure { status, chosen } => OutcomeDraft::Failure { status: *status, chosen: *chosen },
+        }
+    }
+}
+
+impl<'a> Context<'a> {
+    /// What `entry` is to selection, and where it leads.
+    pub fn prepare(&self, entry: &'a Entry) -> Prepared<'a> {
+        let inline = entry.body.is_some();
+        let raw = self.raw_key(&entry.uri);
+        let named = raw.as_deref().ok().map(|key| self.site.find(key));
+        let length = entry.length.or_else(|| match named {
+            Some(Found::File(number)) if !inline => Some(self.site.known(number).length),
+            _ => None,
+        });
+        let content_type = entry.content_type.as_ref();
+        let variant = Variant {
+            file_name: if inline { self.site.name(self.map) } else { &entry.uri },
+            media_type: content_type.map_or(&[], |known| &known.media_type),
+            level: content_type.map_or(Level::of(b"", None), |known| known.level),
+            source_quality: content_type.map_or(Quality::NONE, |known| known.source_quality),
+            charset: content_type.and_then(|known| known.charset.as_deref()),
+            languages: entry.languages.as_deref(),
+            codings: entry.coding.as_deref(),
+            length,
+        };
+        let (outcome, file, also_varies) = match inline {
+            true => (Outcome::InlineBody, None, false),
+            false => self.outcome(&entry.uri, raw),
+        };
+        Prepared { variant, entry, file, outcome, also_varies }
+    }
+
+    /// Where a URI leads, the number of the file if it is to be sent as it is, and whether the map thereby leads to
+    /// another negotiation.
+    fn outcome(&self, uri: &[u8], raw: Result<Vec<u8>, Status>) -> (Outcome, Option<usize>, bool) {
+        let apache = self.config.settings.policy == Policy::Apache;
+        let failure = |status, chosen| (Outcome::Failure { status, chosen }, None, false);
+        if apache && self.by_name {
+            // B9: here URIs are names of files, which cannot lead upwards.
+            if uri.starts_with(b"/") {
+                return failure(Status::NotFound, false);
+            }
+            if uri.split(|&byte| byte == b'/').any(|segment| segment == b"..") {
+                return failure(Status::BadRequest, false);
+            }
+        }
+        // Apache looks for another negotiation behind the name as it stands.
+        let name = uri.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        let marked = Naming::new(self.config).describe(name).marked_as_map;
+        let behind_raw = raw.as_deref().map_or(Found::Nothing, |key| self.site.find(key));
+        let also_varies = marked || matches!(behind_raw, Found::Candidates(_));
+        let key = match apache && self.by_name {
+            true => raw.clone(),
+            false => self.resolved_key(uri),
+        };
+        let key = match key {
+            Ok(key) => key,
+            Err(status) => return failure(status, true),
+        };
+        match self.site.find(&key) {
+            Found::File(number) if self.site.known(number).type_map.is_none() => {
+                (Outcome::Body, Some(number), also_varies)
+            }
+            Found::Directory if !key.ends_with(b"/") => {
+                (Outcome::Redirect(escaped(&[&key[..], b"/"].concat())), None, also_varies)
+            }
+            Found::File(_) | Found::Directory | Found::Candidates(_) => (Outcome::Reference(key), None, also_varies),
+            Found::Hidden => (Outcome::Failure { status: Status::NotFound, chosen: false }, None, also_varies),
+            Found::Nothing => (Outcome::Failure { status: Status::NotFound, chosen: true }, None, also_varies),
+        }
+    }
+
+    /// The key of the file that has `uri` as its name, as it stands, below the map's directory.
+    fn raw_key(&self, uri: &[u8]) -> Result<Vec<u8>, Status> {
+        let path = [self.site.directory(self.map), uri].concat();
+        target::key(&escaped(&path), &mut Vec::new()).map(<[u8]>::to_vec)
+    }
+
+    /// The key that `uri` leads to as a URI below the map's directory. A leading slash does not lead to
+    /// the root, for Apache (B9).
+    fn resolved_key(&self, uri: &[u8]) -> Result<Vec<u8>, Status> {
+        let end = uri.iter().position(|&byte| byte == b'?' || byte == b'#').unwrap_or(uri.len());
+        let directory = match uri.starts_with(b"/") && self.config.settings.policy == Policy::Modern {
+            true => Vec::new(),
+            false => escaped(self.site.directory(self.map)),
+        };
+        let path = [&directory[..], &uri[..end]].concat();
+        target::key(&path, &mut Vec::new()).map(<[u8]>::to_vec)
+    }
+}
+
+impl Prepared<'_> {
+    /// The fields of the answer, of a negotiation only where it has no content of its own. `digest` is that of the content.
+    pub fn block(
+        &self,
+        site: &Site<'_>,
+        digest: Option<[u8; 32]>,
+        policy: Policy,
+        negotiation: &Negotiation<'_>,
+    ) -> Block {
+        let location = match (&self.outcome, policy) {
+            (Outcome::InlineBody, _) => Vec::new(),
+            _ if !negotiation.located => Vec::new(),
+            (_, Policy::Apache) => content_location(&self.entry.uri, policy),
+            (_, Policy::Modern) => escape::reference(&self.entry.uri),
+        };
+        if let Some(number) = self.file {
+            return file_block(site.known(number), &location, negotiation);
+        }
+        let mut representation = Representation {
+            content_location: &location,
+            vary: negotiation.vary.as_bytes(),
+            tcn: negotiation.tcn.as_bytes(),
+            ..Representation::default()
+        };
+        let (Outcome::InlineBody, Some(digest)) = (&self.outcome, digest) else { return representation.render() };
+        let mut content_type = self.variant.media_type.to_vec();
+        if let Some(charset) = self.variant.charset {
+            content_type.extend(b"; charset=");
+            content_type.extend(charset);
+        }
+        representation.content_language = self.variant.languages.unwrap_or_default();
+        representation.content_encoding = self.variant.codings.unwrap_or_default();
+        let etag =
+            entity_tag(&digest, &[&content_type, representation.content_language, representation.content_encoding]);
+        representation.etag = etag.as_bytes();
+        representation.content_type = &content_type;
+        representation.content_length = self.variant.length;
+        representation.render()
+    }
+
+    /// Whether it names nothing that is there.
+    pub fn is_missing(&self) -> bool {
+        matches!(self.outcome, Outcome::Failure { .. })
+    }
+
+    /// What is wrong with where it leads.
+    pub fn fault(&self) -> Option<String> {
+        let uri = String::from_utf8_lossy(&self.entry.uri);
+        match self.outcome {
+            Outcome::Failure { status: Status::NotFound, chosen: false } => {
+                Some(format!("names {uri}, which is no file, and no file can stand for it"))
+            }
+            Outcome::Failure { status: Status::BadRequest, .. } => {
+                Some(format!("names {uri}, which is no path within the site"))
+            }
+            Outcome::Failure { .. } => Some(format!("names {uri}, which is not there")),
+            _ if self.also_varies => Some(format!(
+                "names {uri}, which is negotiated itself; who is given it gets 506 (RFC 2295, section 8.1)"
+            )),
+            Outcome::Redirect(_) => Some(format!("names {uri}, which is a directory; who is given it is redirected")),
+            Outcome::Body | Outcome::InlineBody | Outcome::Reference(_) => None,
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The site as requests see it: what stands behind a path, a file, a directory or candidates for a choice (R15-R31).
+
+use std::collections::{HashMap, HashSet};
+
+use super::decode::Decoded;
+use super::group::Representations;
+use super::walk::Tree;
+
+/// The tree with the candidates for every name that no file has as a whole.
+pub struct Site<'a> {
+    pub tree: &'a Tree,
+    pub files: &'a [Representations],
+    literal: HashMap<&'a [u8], usize>,
+    directories: HashSet<&'a [u8]>,
+    candidates: HashMap<Vec<u8>, Candidates>,
+    /// Plain forms of coded files; their numbers follow those of the files.
+    decoded: Vec<Decoded>,
+}
+
+/// The files that can stand for a name, by their numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Candidates {
+    /// These, in scan order.
+    Files(Vec<usize>),
+    /// A type map, which takes the place of all others (R29).
+    Map(usize),
+}
+
+/// What stands behind a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found<'s> {
+    /// A file.
+    File(usize),
+    /// A directory, asked for with or without its final slash.
+    Directory,
+    /// Candidates for a choice.
+    Candidates(&'s Candidates),
+    /// Files that begin with the name, none of which can stand for it (D17).
+    Hidden,
+    /// Nothing.
+    Nothing,
+}
+
+impl<'a> Site<'a> {
+    /// The tree with what is known of its files. Without `negotiate` no name has candidates.
+    pub fn new(tree: &'a Tree, files: &'a [Representations], negotiate: bool) -> Site<'a> {
+        let mut site = Site {
+            tree,
+            files,
+            literal: tree.files.iter().enumerate().map(|(number, file)| (file.key.as_slice(), number)).collect(),
+            directories: tree.directories.iter().map(Vec::as_slice).collect(),
+            candidates: HashMap::new(),
+            decoded: Vec::new(),
+        };
+        if negotiate {
+            site.candidates = site.find_candidates();
+        }
+        site
+    }
+
+    /// What is known of a file, or of the plain form of one.
+    pub fn known(&self, number: usize) -> &Representations {
+        self.files.get(number).unwrap_or_else(|| &self.decoded[number - self.files.len()].known)
+    }
+
+    /// The name of a file without its directory.
+    pub fn name(&self, number: usize) -> &[u8] {
+        match self.tree.files.get(number) {
+            Some(file) => file.name(),
+            None => &self.decoded[number - self.files.len()].name,
+        }
+    }
+
+    /// The key of a file's directory.
+    pub fn directory(&self, number: usize) -> &[u8] {
+        let source = if self.is_decoded(number) { self.decoded[number - self.files.len()].source } else { number };
+        self.tree.files[source].directory()
+    }
+
+    /// Whether this is no file but the plain form of one.
+    pub fn is_decoded(&self, number: usize) -> bool {
+        number >= self.files.len()
+    }
+
+    /// Adds a plain form; returns its number.
+    pub fn add_decoded(&mut self, decoded: Decoded) -> usize {
+        self.decoded.push(decoded);
+        self.files.len() + self.decoded.len() - 1
+    }
+
+    /// Lets `plain` stand for `name` too, behind `source`.
+    pub fn add_candidate(&mut self, name: &[u8], source: usize, plain: usize) {
+        if let Some(Candidates::Files(numbers)) = self.candidates.get_mut(name) {
+            let place = numbers.iter().position(|&number| number == source).map_or(numbers.len(), |place| place + 1);
+            numbers.insert(place, plain);
+        }
+    }
+
+    /// The number of the file with this key.
+    pub fn file(&self, key: &[u8]) -> Option<usize> {
+        self.literal.get(key).copied()
+    }
+
+    /// Whether there is a directory with this key, which ends in a slash.
+    pub fn is_directory(&self, key: &[u8]) -> bool {
+        self.directories.contains(key)
+    }
+
+    /// The candidates for a name. A directory of that name does not matter here.
+    pub fn candidates(&self, key: &[u8]) -> Option<&Candidates> {
+        self.candidates.get(key)
+    }
+
+    /// All names with candidates, sorted.
+    pub fn negotiated_names(&self) -> Vec<&[u8]> {
+        let mut names: Vec<_> = self.candidates.keys().map(Vec::as_slice).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// What stands behind `key`, a normalised path.
+    pub fn find(&self, key: &[u8]) -> Found<'_> {
+        if let Some(number) = self.file(key) {
+            return Found::File(number);
+        }
+        if self.is_directory(key) || self.is_directory(&[key, b"/"].concat()) {
+            return Found::Directory;
+        }
+        if let Some(candidates) = self.candidates(key) {
+            return Found::Candidates(candidates);
+        }
+        let prefix = [key, b"."].concat();
+        let in_directory = |file: &[u8]| !file[prefix.len()..].contains(&b'/');
+        let begins = |file: &[u8]| file.starts_with(&prefix) && in_directory(file);
+        match self.tree.files.iter().any(|file| begins(&file.key)) {
+            true => Found::Hidden,
+            false => Found::Nothing,
+        }
+    }
+
+    /// For each name that no file has as a whole, the files that can stand for it (R24-R31).
+    fn find_candidates(&self) -> HashMap<Vec<u8>, Candidates> {
+        let mut candidates: HashMap<Vec<u8>, Candidates> = HashMap::new();
+        for (number, (file, known)) in self.tree.files.iter().zip(self.files).enumerate() {
+            let metadata = &known.metadata;
+            let is_map = metadata.is_type_map();
+            let has_type = metadata.content_type.is_some() && !known.sniffed;
+            if !metadata.recognised || !(has_type || is_map) {
+                continue;
+            }
+            for name in names_of(file.name()) {
+                let key = [file.directory(), name].concat();
+                if self.literal.contains_key(&key[..]) || !covers_residue(name, &metadata.residue) {
+                    continue;
+                }
+                match candidates.get_mut(&key) {
+                    // Files come in the order of their names, so the first of several maps stays (B15).
+                    Some(Candidates::Map(_)) => {}
+                    Some(Candidates::Files(numbers)) if !is_map => numbers.push(number),
+                    _ if is_map => {
+                        candidates.insert(key, Candidates::Map(number));
+                    }
+                    _ => {
+                        candidates.insert(key, Candidates::Files(vec![number]));
+                    }
+                }
+            }
+        }
+        for candidates in candidates.values_mut() {
+            if let Candidates::Files(numbers) = candidates {
+                let order = |&number: &usize| {
+                    let quality = self.files[number].metadata.content_type.as_ref().map(|known| known.source_quality);
+                    (std::cmp::Reverse(quality), self.tree.files[number].name())
+                };
+                numbers.sort_by(|a, b| order(a).cmp(&order(b)));
+            }
+        }
+        candidates
+    }
+}
+
+/// The names by which a file may be asked for besides its own: every dot ends one (R24).
+pub fn names_of(file_name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    (1..file_name.len()).filter(|&end| file_name[end] == b'.').map(|end| &file_name[..end])
+}
+
+/// Whether the requested name, segment by segment, uses up the residue of a file's name (R27).
+fn covers_residue(name: &[u8], residue: &[Vec<u8>]) -> bool {
+    let mut rest = residue.iter();
+    let mut next = rest.next();
+    for segment in name.split(|&byte| byte == b'.') {
+        if next.is_some_and(|wanted| wanted == segment) {
+            next = rest.next();
+        }
+    }
+    next.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn residue_must_be_asked_for() {
+        let residue = |text: &str| text.split(' ').map(|part| part.as_bytes().to_vec()).collect::<Vec<_>>();
+        for (name, rest, covered) in [
+            ("a", "a", true),
+            ("a", "a zzq", false),
+            ("a.zzq", "a zzq", true),
+            ("a.html.zzq", "a zzq", true),
+            ("a.x1.x2", "a x1 x2", true),
+            ("a.x2", "a x1 x2", false),
+            ("a.x2.x1", "a x1 x2", false),
+            ("A", "a", false),
+        ] {
+            assert_eq!(covers_residue(name.as_bytes(), &residue(rest)), covered, "{name} {rest}");
+        }
+    }
+}
