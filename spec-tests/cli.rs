@@ -114,6 +114,34 @@ fn explain_speaks_json() {
 }
 
 #[test]
+fn cases_are_checked_one_by_one() {
+    let site = chart_site();
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/cases/chart.cases");
+    let workshop = Workshop::with_site(&[("a.html.en", b"en"), ("a.html.fr", b"fr")]);
+    let line = format!("explain --cases {} {}", cases.display(), site.display());
+    let (status, stdout, stderr) = run(&workshop, &line);
+    assert_eq!((status, stderr.as_str()), (0, ""), "{stdout}");
+    assert!(stdout.ends_with(" cases hold\n") && stdout.lines().count() == 1, "{stdout}");
+
+    workshop.pack();
+    let cases = "# c\n200 a.html.fr accept,accept-language /a | Accept-Language: fr\n\n\
+                 200 a.html.fr accept /a | Accept-Language: en\n404 - ? /b\n406 ? ? /a\n";
+    fs::write(workshop.path().join("cases"), cases).unwrap();
+    let (status, stdout, _) = run(&workshop, "explain --cases @/cases @/out.webroot");
+    let expected = "\
+@/cases:4: expected 200 a.html.fr accept, got 200 a.html.en accept,accept-language
+@/cases:6: expected 406 ? ?, got 200 a.html.en accept,accept-language
+@/cases: 2 of 4 cases hold
+";
+    assert_eq!((status, stdout.as_str()), (1, expected));
+
+    fs::write(workshop.path().join("cases"), "200 a.html.fr\n").unwrap();
+    let (status, _, stderr) = run(&workshop, "explain --cases @/cases @/out.webroot");
+    assert_eq!(status, 2);
+    assert!(stderr.starts_with("mkroot: @/cases:1: expected status, file, Vary and request"), "{stderr}");
+}
+
+#[test]
 fn connegd_says_what_is_wrong_with_its_arguments() {
     let workshop = Workshop::with_site(&[("a.html", b"a")]);
     let out = workshop.pack();

@@ -28,6 +28,7 @@ impl Page {
         Page::new(
             status,
             match status {
+                Status::MovedPermanently => "It has moved, and nobody knows where.",
                 Status::BadRequest => "The request is not one that this server can understand.",
                 Status::NotFound => "There is nothing under this address.",
                 Status::MethodNotAllowed => "This can be read, and nothing else.",
@@ -69,22 +70,22 @@ impl Page {
 /// 200 to OPTIONS; `representation` are the fields of what GET would get, some of which hold for it, too.
 pub(super) fn options<'w>(allow: &[u8], representation: &[u8]) -> Answer<'w> {
     let mut lines = changed_fields(representation, |name| match name {
-        "Vary" | "Content-Type" | "Content-Language" | "Content-Encoding" => None,
-        _ => Some(Vec::new()),
+        "ETag" | "Last-Modified" | "Content-Length" => Some(Vec::new()),
+        _ => None,
     });
     push_field(&mut lines, "Allow", allow);
     push_field(&mut lines, "Content-Length", b"0");
     Answer { status: Status::Ok, fields: Fields::Generated(lines), content: Content::None, selected: None }
 }
 
-/// 301 to `location`, with the query of the request.
-pub(super) fn redirect<'w>(location: &[u8], asked: &Asked<'w, '_>, policy: Policy) -> Answer<'w> {
+/// 301 to `location`, with the query of the request and further field lines.
+pub(super) fn redirect<'w>(location: &[u8], fields: Vec<u8>, asked: &Asked<'w, '_>, policy: Policy) -> Answer<'w> {
     let mut reference = location.to_vec();
     if let Some(query) = asked.query {
         reference.push(b'?');
         reference.extend(query);
     }
-    let mut page = Page::new(Status::MovedPermanently, "");
+    let mut page = Page { fields, ..Page::new(Status::MovedPermanently, "") };
     push_field(&mut page.fields, "Location", &reference);
     page.links = vec![Link { reference, text: "It has moved here.".into(), notes: String::new() }];
     page.answer(policy, asked.accept())

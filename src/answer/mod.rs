@@ -6,6 +6,7 @@
 //! This file finds the resource and judges the method; [`negotiated`] chooses among variants; [`generated`]
 //! makes what no file holds.
 
+pub mod cases;
 pub mod explain;
 mod generated;
 mod negotiated;
@@ -13,7 +14,7 @@ mod negotiated;
 use std::ops::Range;
 
 use crate::http::request::{Method, RequestHead};
-use crate::http::response::{changed_fields, field_value, push_field};
+use crate::http::response::{changed_fields, push_field};
 use crate::http::{Status, precondition, target};
 use crate::negotiation::{Algorithm, Choice, NoTrace, Preferences, Trace, adapted};
 use crate::resource::{Dimensions, Policy, Settings, Variant};
@@ -116,8 +117,9 @@ struct Asked<'w, 'r> {
     query: Option<&'r [u8]>,
     /// Whether the path goes on behind the resource (R19).
     path_info: bool,
-    /// Whether a directory index looks for something to answer with; that is done as if by GET (R21).
-    by_index: bool,
+    /// Whether something else, a directory index for instance, looks for what to answer with; that is done as if by
+    /// GET (R21).
+    as_get: bool,
     /// How many type maps led here.
     maps: usize,
 }
@@ -138,13 +140,14 @@ impl<'w> Asked<'w, '_> {
         Page::error(status).answer(policy, self.accept())
     }
 
-    /// 404, or what Apache says of a method before it notices that there is nothing.
-    fn not_found(&self, policy: Policy) -> Answer<'w> {
+    /// 404, or what Apache says of a method before it notices that there is nothing, with further field lines.
+    fn not_found(&self, policy: Policy, fields: &[u8]) -> Answer<'w> {
+        let page = |status| Page { fields: fields.to_vec(), ..Page::error(status) }.answer(policy, self.accept());
         match (policy, self.request.method) {
-            (Policy::Apache, Method::NotAllowed) => self.not_allowed(policy, b""),
-            (Policy::Apache, Method::Options) => generated::options(APACHE_ALLOW, b""),
-            (Policy::Apache, Method::Unknown) => self.error(Status::NotImplemented, policy),
-            _ => self.error(Status::NotFound, policy),
+            (Policy::Apache, Method::NotAllowed) => self.not_allowed(policy, fields),
+            (Policy::Apache, Method::Options) => generated::options(APACHE_ALLOW, fields),
+            (Policy::Apache, Method::Unknown) => page(Status::NotImplemented),
+            _ => page(Status::NotFound),
         }
     }
 
@@ -159,7 +162,7 @@ impl<'w> Asked<'w, '_> {
 /// Finds the resource.
 fn found<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, listener: &mut impl Listener) -> Answer<'w> {
     let root_policy = webroot.settings().policy;
-    let mut asked = Asked { webroot, request, query: None, path_info: false, by_index: false, maps: 0 };
+    let mut asked = Asked { webroot, request, query: None, path_info: false, as_get: false, maps: 0 };
     match request.method {
         Method::Options if request.target == b"*" => return generated::options(ALLOW, b""),
         Method::Trace => return asked.not_allowed(root_policy, b""),
@@ -183,7 +186,7 @@ fn found<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, listener: &mut imp
             before_path_info(webroot, key)
         }
     };
-    let Some(target) = target else { return asked.not_found(root_policy) };
+    let Some(target) = target else { return asked.not_found(root_policy, b"") };
     match reply(target, &asked, listener) {
         Reply::Answer(answer) => answer,
         Reply::List(list) => list.answer(asked.accept()),
@@ -214,14 +217,14 @@ fn reply<'w>(target: Target<'w>, asked: &Asked<'w, '_>, listener: &mut impl List
         }
     }
     match target {
-        Target::File(..) if asked.path_info => Reply::Answer(asked.not_found(policy)),
+        Target::File(..) if asked.path_info => Reply::Answer(asked.not_found(policy, b"")),
         Target::File(run, settings) => match run.get(0) {
             Some(stored) => Reply::Answer(literal(stored, settings, asked)),
             // A run is never empty; a file that was overwritten while it was served can only seem so.
-            None => Reply::Answer(asked.not_found(policy)),
+            None => Reply::Answer(asked.not_found(policy, b"")),
         },
         Target::Negotiated(negotiated) => negotiated::negotiate(negotiated, asked, listener),
-        Target::Redirect(location) => Reply::Answer(generated::redirect(location, asked, policy)),
+        Target::Redirect(location) => Reply::Answer(generated::redirect(location, Vec::new(), asked, policy)),
         Target::Index(alternatives, _) if policy == Policy::Apache => apache_index(alternatives, asked, listener),
         Target::Index(alternatives, _) => index(alternatives, asked, listener),
         Target::Failure(status) => Reply::Answer(asked.error(status, policy)),
@@ -245,7 +248,7 @@ fn index<'w>(alternatives: Alternatives<'w>, asked: &Asked<'w, '_>, listener: &m
     }
     match last {
         Some(list) => Reply::List(List { vary: rejected_by, ..list }),
-        None => Reply::Answer(asked.not_found(Policy::Modern)),
+        None => Reply::Answer(asked.not_found(Policy::Modern, b"")),
     }
 }
 
@@ -260,7 +263,7 @@ fn apache_index<'w>(alternatives: Alternatives<'w>, asked: &Asked<'w, '_>, liste
             Target::Failure(_) => false,
             Target::File(..) | Target::Redirect(_) | Target::Index(..) => true,
         };
-        let reply = reply(alternative, &Asked { by_index: !literal, ..*asked }, listener);
+        let reply = reply(alternative, &Asked { as_get: !literal, ..*asked }, listener);
         let status = match &reply {
             Reply::Answer(answer) => answer.status,
             Reply::List(list) => list.status,
@@ -278,7 +281,7 @@ fn apache_index<'w>(alternatives: Alternatives<'w>, asked: &Asked<'w, '_>, liste
     }
     Reply::Answer(match remembered {
         Some(status) => asked.error(status, Policy::Apache),
-        None => asked.not_found(Policy::Apache),
+        None => asked.not_found(Policy::Apache, b""),
     })
 }
 
@@ -315,18 +318,17 @@ fn judged<'w>(answer: Answer<'w>, policy: Policy, asked: &Asked<'w, '_>) -> Answ
     match asked.request.method {
         Method::Get | Method::Head | Method::Post | Method::Trace => answer,
         Method::Options => generated::options(APACHE_ALLOW, answer.fields.bytes()),
-        Method::NotAllowed => asked.not_allowed(policy, &only_vary(&answer)),
+        Method::NotAllowed => asked.not_allowed(policy, &about_choice(&answer)),
         Method::Unknown => {
-            Page { fields: only_vary(&answer), ..Page::error(Status::NotImplemented) }.answer(policy, asked.accept())
+            Page { fields: about_choice(&answer), ..Page::error(Status::NotImplemented) }.answer(policy, asked.accept())
         }
     }
 }
 
-/// The Vary field line of an answer, if it has one.
-fn only_vary(answer: &Answer<'_>) -> Vec<u8> {
-    let mut lines = Vec::new();
-    push_field(&mut lines, "Vary", field_value(answer.fields.bytes(), "Vary").unwrap_or_default());
-    lines
+/// The field lines of an answer that tell of the choice that was made.
+fn about_choice(answer: &Answer<'_>) -> Vec<u8> {
+    let tells = |name: &str| matches!(name, "Content-Location" | "Vary" | "TCN" | "Alternates");
+    changed_fields(answer.fields.bytes(), |name| (!tells(name)).then(Vec::new))
 }
 
 impl<'w> Answer<'w> {

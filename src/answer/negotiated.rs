@@ -3,13 +3,13 @@
 use smallvec::SmallVec;
 
 use super::generated::{self, Page};
-use super::{Answer, Asked, Content, Fields, Listener, MOST_MAPS, Reply, judged, only_vary, reply, representation};
+use super::{Answer, Asked, Content, Fields, Listener, MOST_MAPS, Reply, about_choice, judged, reply, representation};
 use crate::http::request::{Method, RequestHead};
 use crate::http::response::{field_value, joined, push_field};
 use crate::http::{Status, escape};
 use crate::negotiation::{Algorithm, Choice, Negotiate, Preference, Preferences, adapted, select};
 use crate::resource::{Dimensions, Policy, Settings, Variant};
-use crate::webroot::{Negotiated, Outcome, Run, StoredVariant};
+use crate::webroot::{Negotiated, Outcome, Run, StoredVariant, Target};
 
 /// A list of variants from which the client must choose: 300 or 406.
 pub(super) struct List<'w> {
@@ -20,17 +20,17 @@ pub(super) struct List<'w> {
     pub vary: Dimensions,
     /// Whether it is sent by a transparently negotiated resource (RFC 2295).
     pub transparent: bool,
+    /// The Alternates field; empty where the settings want none.
+    pub alternates: Vec<u8>,
 }
 
 impl<'w> List<'w> {
     /// The list as a page and, where the settings say so, in the Alternates field.
     pub fn answer(&self, accept: Option<&[u8]>) -> Answer<'w> {
         let mut fields = Vec::new();
-        if self.settings.transparent {
-            push_field(&mut fields, "TCN", if self.transparent { b"list" } else { b"" });
-            push_field(&mut fields, "Alternates", &alternates(self.run));
-        }
         let negotiate = self.transparent && self.settings.transparent;
+        push_field(&mut fields, "TCN", if negotiate { b"list" } else { b"" });
+        push_field(&mut fields, "Alternates", &self.alternates);
         let links = self.run.iter().map(|stored| generated::Link::to(&stored)).collect();
         let explanation = match self.status {
             Status::MultipleChoices => "These are to choose from:",
@@ -88,7 +88,7 @@ pub(super) fn negotiate<'w>(
     let Negotiated { run, settings, .. } = negotiated;
     let request = asked.request;
     let policy = settings.policy;
-    let reads = asked.by_index || matches!(request.method, Method::Get | Method::Head);
+    let reads = asked.as_get || matches!(request.method, Method::Get | Method::Head);
     let transparent = negotiated.transparent && reads && !asked.path_info;
     let client = request
         .negotiate
@@ -126,62 +126,83 @@ pub(super) fn negotiate<'w>(
     listener.decided(choice);
 
     let capable = client.is_some_and(|client| client.capable);
+    let list = |status, vary| {
+        let alternates = if settings.transparent { alternates(&variants) } else { Vec::new() };
+        Reply::List(List { status, run, settings, vary, transparent, alternates })
+    };
     let number = match choice {
         Choice::Selected(number) => number,
-        Choice::Indefinite(_) => usize::MAX, // there is no such variant: the list answers
-        Choice::NotAcceptable(rejected_by) => {
-            // That nothing is acceptable also depends on what refused (D8).
-            let vary = if policy == Policy::Modern { vary | rejected_by } else { vary };
-            let status = if capable { Status::MultipleChoices } else { Status::NotAcceptable };
-            return Reply::List(List { status, run, settings, vary, transparent });
+        Choice::Indefinite(_) => return list(Status::MultipleChoices, vary),
+        Choice::NotAcceptable(_) if capable => return list(Status::MultipleChoices, vary),
+        // That nothing is acceptable also depends on what refused (D8).
+        Choice::NotAcceptable(rejected_by) if policy == Policy::Modern => {
+            return list(Status::NotAcceptable, vary | rejected_by);
         }
+        Choice::NotAcceptable(_) => return list(Status::NotAcceptable, vary),
     };
-    let Some(stored) = run.get(number) else {
-        return Reply::List(List { status: Status::MultipleChoices, run, settings, vary, transparent });
-    };
+    // A run that was overwritten while it was served can seem shorter than it was.
+    let Some(stored) = run.get(number) else { return Reply::Answer(asked.not_found(policy, b"")) };
     if transparent && stored.also_varies() {
         return Reply::Answer(asked.error(Status::VariantAlsoNegotiates, policy));
     }
     let negotiate = transparent && settings.transparent;
     let as_stored = vary == negotiated.vary && transparent == negotiated.transparent;
+    let coding = match negotiated.map {
+        false => tokens.get(number).cloned().flatten(),
+        // What a map says of codings is not what its files are sent with.
+        true => field_value(stored.block(), "Content-Encoding")
+            .filter(|_| stored.outcome() == Outcome::Body)
+            .and_then(|codings| adapted(codings, accept_encoding, policy)),
+    };
     let changes = Changes {
-        coding: tokens.get(number).cloned().flatten(),
+        coding,
         vary: (!as_stored).then(|| settings.vary(vary, negotiate)),
         without_choice: transparent != negotiated.transparent,
-        alternates: capable.then(|| alternates(run)),
+        alternates: capable.then(|| alternates(&variants)),
     };
     let policy = settings.policy;
     // A map that was found by a shorter name serves its files even so, for Apache (B12).
     let refuses_path_info = !(negotiated.map && !negotiated.literal && policy == Policy::Apache);
+    // That of another map goes on behind the URI, where a query swallows it.
+    let path_info = asked.path_info && !(policy == Policy::Apache && variants[number].file_name.contains(&b'?'));
     let outcome = match stored.outcome() {
-        Outcome::Body if asked.path_info && refuses_path_info => {
-            Outcome::Failure { status: Status::NotFound, chosen: true }
-        }
+        Outcome::Body if path_info && refuses_path_info => Outcome::Failure { status: Status::NotFound, chosen: true },
         outcome => outcome,
     };
     Reply::Answer(match outcome {
         Outcome::Body | Outcome::InlineBody => {
             let answer = changes.apply(representation(stored, request));
             match (outcome, request.method) {
-                (Outcome::InlineBody, Method::Options) => asked.not_allowed(policy, &only_vary(&answer)), // B11
+                (Outcome::InlineBody, Method::Options) => asked.not_allowed(policy, &about_choice(&answer)), // B11
                 _ => judged(answer, policy, asked),
             }
         }
         Outcome::Failure { status, chosen } if chosen || !transparent => {
-            let fields = changes.apply(chosen_fields(stored));
-            Page { fields: fields.fields.bytes().to_vec(), ..Page::error(status) }.answer(policy, asked.accept())
+            let fields = about_choice(&changes.apply(unjudged(stored)));
+            match status {
+                Status::NotFound => asked.not_found(policy, &fields),
+                _ => Page { fields, ..Page::error(status) }.answer(policy, asked.accept()),
+            }
         }
         Outcome::Failure { status, .. } => asked.error(status, policy),
-        Outcome::Redirect(location) => generated::redirect(location, asked, policy),
+        Outcome::Redirect(_) if transparent && policy == Policy::Apache => {
+            asked.error(Status::MovedPermanently, policy)
+        } // B8
+        Outcome::Redirect(location) => {
+            generated::redirect(location, about_choice(&changes.apply(unjudged(stored))), asked, policy)
+        }
         Outcome::Reference(key) => match asked.webroot.find(key).filter(|_| asked.maps < MOST_MAPS) {
             None => asked.error(Status::VariantAlsoNegotiates, policy),
             Some(next) => {
-                let asked = Asked { maps: asked.maps + 1, path_info: false, ..*asked };
+                // For a map found by a shorter name Apache looks at files, and at what can stand for them, as if by GET.
+                let is_map = matches!(next.target(), Target::Negotiated(Negotiated { literal: true, .. }));
+                let as_get = asked.as_get || (negotiated.map && !negotiated.literal && !is_map);
+                let asked = Asked { maps: asked.maps + 1, path_info, as_get, ..*asked };
                 let answer = match reply(next.target(), &asked, listener) {
                     Reply::Answer(answer) => answer,
                     Reply::List(list) => list.answer(asked.accept()),
                 };
-                led_on(changes.apply(chosen_fields(stored)).fields.bytes(), answer)
+                led_on(&about_choice(&changes.apply(unjudged(stored))), answer, negotiated.literal)
             }
         },
     })
@@ -214,40 +235,40 @@ pub(super) fn preferences<'r>(
     preferences
 }
 
-/// The fields that a choice puts into an answer, without anything of the chosen content.
-fn chosen_fields(stored: StoredVariant<'_>) -> Answer<'_> {
+/// What was chosen, whatever comes of it.
+fn unjudged(stored: StoredVariant<'_>) -> Answer<'_> {
     let fields = Fields::Stored(stored.block());
-    Answer { status: Status::NotFound, fields, content: Content::None, selected: Some(stored) }
-        .with(|name| (!matches!(name, "Content-Location" | "Vary" | "TCN")).then(Vec::new))
+    Answer { status: Status::Ok, fields, content: Content::None, selected: Some(stored) }
 }
 
-/// The answer of a resource that the choice of another led to: Vary of both, the nearer one's other fields.
-fn led_on<'w>(outer: &[u8], inner: Answer<'w>) -> Answer<'w> {
+/// The answer of a resource that the choice of another led to: Vary of both, the farther one's other fields.
+fn led_on<'w>(outer: &[u8], inner: Answer<'w>, outer_first: bool) -> Answer<'w> {
     if inner.status == Status::VariantAlsoNegotiates {
         return inner;
     }
-    let value = |name| field_value(outer, name).unwrap_or_default();
-    let has = |name| field_value(inner.fields.bytes(), name).is_some();
-    let missing: Vec<_> =
-        ["Content-Location", "TCN", "Alternates", "Vary"].into_iter().filter(|name| !has(name)).collect();
-    let mut answer = inner;
-    let inner_vary = field_value(answer.fields.bytes(), "Vary").unwrap_or_default();
-    let separator: &[u8] = if value("Vary").contains(&b' ') || inner_vary.contains(&b' ') { b", " } else { b"," };
-    let vary = joined(value("Vary"), inner_vary, separator);
-    answer = answer.with(|name| (name == "Vary").then(|| vary.clone()));
+    let of_outer = |name| field_value(outer, name).unwrap_or_default();
+    let has = |name: &str| field_value(inner.fields.bytes(), name).is_some();
+    let missing = ["Content-Location", "TCN", "Alternates"].into_iter().filter(|name| !has(name));
+    let missing: Vec<_> = missing.map(|name| (name, of_outer(name))).collect();
+    let mut both = [of_outer("Vary"), field_value(inner.fields.bytes(), "Vary").unwrap_or_default()];
+    if !outer_first {
+        both.reverse();
+    }
+    let separator: &[u8] = if both.concat().contains(&b' ') { b", " } else { b"," };
+    let vary = joined(both[0], both[1], separator);
+    let mut answer = inner.with(|name| (name == "Vary").then(Vec::new));
     if let Fields::Generated(lines) = &mut answer.fields {
-        for name in missing {
-            push_field(lines, name, value(name));
+        for (name, value) in missing.into_iter().chain([("Vary", &vary[..])]) {
+            push_field(lines, name, value);
         }
     }
     answer
 }
 
 /// The Alternates field (RFC 2295, section 8.3; R94, R95).
-fn alternates(run: Run<'_>) -> Vec<u8> {
+fn alternates(variants: &[Variant<'_>]) -> Vec<u8> {
     let mut out = Vec::new();
-    for stored in run.iter() {
-        let variant = stored.variant();
+    for variant in variants {
         if !out.is_empty() {
             out.extend(b", ");
         }

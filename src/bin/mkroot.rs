@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use connegd::answer::cases::{self, Malformed};
 use connegd::answer::explain::explain;
 use connegd::build::{self, Config, Options};
 use connegd::cli::args::{Build, Command, Mkroot};
@@ -23,8 +24,12 @@ fn main() -> ExitCode {
         None => pack(&arguments.build),
         Some(Command::Ls { json, webroot }) => list(&webroot, json),
         Some(Command::Check { webroot }) => verify(&webroot),
-        Some(Command::Explain { fields, json, config, source, target }) => {
-            tell(&source, config.as_deref(), &target, &fields, json)
+        Some(Command::Explain { fields, json, cases, config, source, target }) => {
+            let open = || open_or_pack(&source, config.as_deref());
+            match cases {
+                Some(file) => try_cases(open, &file),
+                None => tell(open, &target.unwrap_or_default(), &fields, json),
+            }
         }
     })
 }
@@ -76,13 +81,10 @@ fn verify(path: &Path) -> Result<Outcome, Box<dyn Error>> {
     Ok(Outcome::Done)
 }
 
-fn tell(
-    source: &Path,
-    config_file: Option<&Path>,
-    target: &str,
-    fields: &[String],
-    json: bool,
-) -> Result<Outcome, Box<dyn Error>> {
+/// What `explain` asks, opened once everything else is known to be right.
+type Opened = Result<Mapped, Box<dyn Error>>;
+
+fn tell(open: impl FnOnce() -> Opened, target: &str, fields: &[String], json: bool) -> Result<Outcome, Box<dyn Error>> {
     let mut request = RequestHead::get(target.as_bytes());
     for field in fields {
         let (name, value) = field
@@ -93,7 +95,7 @@ fn tell(
             join_field(place, value.trim().as_bytes());
         }
     }
-    let mapped = if source.is_dir() { pack_temporarily(source, config_file)? } else { open(source)? };
+    let mapped = open()?;
     let explanation = explain(mapped.webroot(), &request);
     if json {
         print_json(&explanation)?
@@ -103,10 +105,30 @@ fn tell(
     Ok(if explanation.is_success() { Outcome::Done } else { Outcome::No })
 }
 
-fn pack_temporarily(site: &Path, config_file: Option<&Path>) -> Result<Mapped, Box<dyn Error>> {
-    let options = Options { negotiate: true, config: config(config_file, site)? };
+/// Checks a file of cases; prints those that do not hold.
+fn try_cases(open: impl FnOnce() -> Opened, file: &Path) -> Result<Outcome, Box<dyn Error>> {
+    let text = std::fs::read_to_string(file).map_err(|error| named(file, &error))?;
+    let cases =
+        cases::parse(&text).map_err(|Malformed { line, message }| format!("{}:{line}: {message}", file.display()))?;
+    let mapped = open()?;
+    let mut out = stdout().lock();
+    let mut wrong = 0;
+    for difference in cases.iter().filter_map(|case| case.check(mapped.webroot())) {
+        wrong += 1;
+        writeln!(out, "{}:{}: {difference}", file.display(), difference.line)?;
+    }
+    writeln!(out, "{}: {} of {} cases hold", file.display(), cases.len() - wrong, cases.len())?;
+    Ok(if wrong == 0 { Outcome::Done } else { Outcome::No })
+}
+
+/// Opens a webroot, or packs a site, with negotiation, into a file without a name.
+fn open_or_pack(source: &Path, config_file: Option<&Path>) -> Opened {
+    if !source.is_dir() {
+        return open(source);
+    }
+    let options = Options { negotiate: true, config: config(config_file, source)? };
     let file = tempfile::tempfile()?;
-    build::pack(site, &file, &options, &Progress::in_passing(PROGRAM))?;
+    build::pack(source, &file, &options, &Progress::in_passing(PROGRAM))?;
     Ok(Mapped::from_file(file)?)
 }
 
@@ -117,7 +139,7 @@ fn config(file: Option<&Path>, site: &Path) -> Result<Config, Box<dyn Error>> {
     })
 }
 
-fn open(path: &Path) -> Result<Mapped, Box<dyn Error>> {
+fn open(path: &Path) -> Opened {
     Mapped::open(path).map_err(|error| named(path, &error))
 }
 

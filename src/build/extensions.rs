@@ -188,33 +188,45 @@ struct MediaType<'a> {
 }
 
 impl<'a> MediaType<'a> {
-    /// `None` if it is no media type by RFC 9110, section 8.3.1.
+    /// `None` if it is no media type by RFC 9110, section 8.3.1, read as Apache reads it: a name at the end
+    /// without a value is dropped, white space may stand everywhere but within and behind a token that is a value.
     fn parse(value: &'a str) -> Option<MediaType<'a>> {
         let essence_end = value.find([';', ' ', '\t']).unwrap_or(value.len());
-        let (essence, mut rest) = value.split_at(essence_end);
+        let (essence, rest) = value.split_at(essence_end);
         let (main, sub) = essence.split_once('/')?;
         if !is_token(main) || !is_token(sub) {
             return None;
         }
         let mut parameters = Vec::new();
-        loop {
-            rest = rest.trim_start_matches([' ', '\t']);
-            if rest.is_empty() {
-                return Some(MediaType { essence, parameters });
+        let rest = rest.trim_start_matches(WHITE);
+        if rest.is_empty() {
+            return Some(MediaType { essence, parameters });
+        }
+        let mut rest = rest.strip_prefix(';')?.trim_start_matches(WHITE);
+        if rest.is_empty() {
+            return None;
+        }
+        while !rest.is_empty() {
+            let name_end = rest.find(|c| !is_token_character(c) && !WHITE.contains(&c)).unwrap_or(rest.len());
+            let (name, after) = rest.split_at(name_end);
+            if after.is_empty() {
+                break;
             }
-            let parameter = rest.strip_prefix(';')?.trim_start_matches([' ', '\t']);
-            let (name, after) = parameter.split_once('=')?;
-            let length = match after.strip_prefix('"') {
-                Some(quoted) => quoted.find('"')? + 2,
-                None => after.find(';').unwrap_or(after.len()),
+            let text = after.strip_prefix('=')?.trim_start_matches(WHITE);
+            let name = name.trim_matches(WHITE);
+            let length = match text.strip_prefix('"') {
+                Some(quoted) => closing_quote(quoted)? + 2,
+                None => text.find(|c| !is_token_character(c)).unwrap_or(text.len()),
             };
-            let (text, tail) = after.split_at(length);
-            if !is_token(name) || !(text.starts_with('"') || is_token(text)) {
+            let (text, tail) = text.split_at(length);
+            let tail = if text.starts_with('"') { tail.trim_start_matches(WHITE) } else { tail };
+            if name.is_empty() || text.is_empty() || !(tail.is_empty() || tail.starts_with(';')) {
                 return None;
             }
             parameters.push((name, text));
-            rest = tail;
+            rest = tail.get(1..).unwrap_or_default().trim_start_matches(WHITE);
         }
+        Some(MediaType { essence, parameters })
     }
 
     /// As a field value. `charset` takes the place of the first charset parameter, or comes last;
@@ -245,9 +257,29 @@ impl<'a> MediaType<'a> {
     }
 }
 
+/// White space within a media type.
+const WHITE: [char; 3] = [' ', '\t', '\n'];
+
+/// Where a quoted string ends whose first quote was passed; a backslash quotes the next character.
+fn closing_quote(text: &str) -> Option<usize> {
+    let mut characters = text.char_indices();
+    while let Some((place, character)) = characters.next() {
+        match character {
+            '"' => return Some(place),
+            '\\' => drop(characters.next()),
+            _ => {}
+        }
+    }
+    None
+}
+
 /// Whether `text` is a token (RFC 9110, section 5.6.2).
 pub(super) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !text.is_empty() && text.chars().all(is_token_character)
+}
+
+fn is_token_character(character: char) -> bool {
+    character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(character)
 }
 
 #[cfg(test)]
@@ -345,6 +377,25 @@ mod tests {
             config("[negotiation]\npolicy = \"apache\"\n[types]\nz = \"text/html;qs=0.5\"\nx = \"text/html;\"\n");
         assert_eq!(described(&apache, "a.z").0, "text/html; qs=0.5");
         assert_eq!(described(&apache, "a.x.utf8").0, "text/html;");
+    }
+
+    #[test]
+    fn media_types_are_taken_apart_as_apache_does() {
+        for (value, rendered) in [
+            ("text/html", Some("text/html")),
+            ("text/html ;level=3;qs=0.8;x", Some("text/html; level=3; qs=0.8")),
+            ("text/html; a b = \"c;\\\"d\" ; e=f;", Some("text/html; a b=\"c;\\\"d\"; e=f")),
+            ("text/html;", None),
+            ("text/html; a=b c", None),
+            ("text/html; a=b ;c=d", None),
+            ("text/html; a;c=d", None),
+            ("text/html; a=", None),
+            ("text/html; a=\"b", None),
+            ("text", None),
+        ] {
+            let parsed = MediaType::parse(value).map(|parsed| text(parsed.render(None, &[])));
+            assert_eq!(parsed.as_deref(), rendered, "{value}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::config::{Config, Configs};
 use super::extensions::{ContentType, Metadata};
 use super::map_entry::{self, Prepared};
-use super::site::{Candidates, Site};
+use super::site::{Candidates, Site, names_of};
 use super::type_map::{Fault, TypeMap};
 use crate::http::response::{Block, Representation};
 use crate::http::{Status, escape};
@@ -90,6 +90,9 @@ pub fn group<W: std::io::Write + std::io::Seek>(
     grouping.add_directory_redirects();
     grouping.add_negotiated()?;
     grouping.add_directory_indexes(negotiate)?;
+    if negotiate {
+        grouping.add_hidden_names();
+    }
     let counts = Counts { resources: grouping.targets.len() as u64, ..grouping.counts };
     let Grouping { targets, notes, missing, .. } = grouping;
     Ok(Grouped { resources: targets.into_iter().collect(), counts, notes, missing })
@@ -307,6 +310,23 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
             self.targets.insert(directory.clone(), TargetDraft::Index(alternatives, settings));
         }
         Ok(())
+    }
+
+    /// Names that begin those of files none of which can stand for them: for Apache they are 404 whatever the
+    /// method, while of names that nothing begins with it judges the method first.
+    fn add_hidden_names(&mut self) {
+        for file in &self.site.tree.files {
+            if self.configs.get(file.directory()).settings.policy == Policy::Modern {
+                continue;
+            }
+            for name in names_of(file.name()) {
+                let key = [file.directory(), name].concat();
+                if self.site.candidates(&key).is_some() {
+                    continue; // an empty map, which counts as nothing (R44)
+                }
+                self.targets.entry(key).or_insert(TargetDraft::Failure(Status::NotFound));
+            }
+        }
     }
 
     /// The targets of a directory. Where there are several, the fields that rule out an earlier one decide about

@@ -25,6 +25,7 @@ pub struct Context<'a> {
 pub struct Prepared<'a> {
     pub variant: Variant<'a>,
     entry: &'a Entry,
+    map: usize,
     /// The file that it names, if it names one that is sent as it is.
     pub file: Option<usize>,
     pub outcome: Outcome,
@@ -65,7 +66,7 @@ impl<'a> Context<'a> {
         });
         let content_type = entry.content_type.as_ref();
         let variant = Variant {
-            file_name: if inline { self.site.name(self.map) } else { &entry.uri },
+            file_name: if entry.uri.is_empty() { self.site.name(self.map) } else { &entry.uri },
             media_type: content_type.map_or(&[], |known| &known.media_type),
             level: content_type.map_or(Level::of(b"", None), |known| known.level),
             source_quality: content_type.map_or(Quality::NONE, |known| known.source_quality),
@@ -78,7 +79,7 @@ impl<'a> Context<'a> {
             true => (Outcome::InlineBody, None, false),
             false => self.outcome(&entry.uri, raw),
         };
-        Prepared { variant, entry, file, outcome, also_varies }
+        Prepared { variant, entry, map: self.map, file, outcome, also_varies }
     }
 
     /// Where a URI leads, the number of the file if it is to be sent as it is, and whether the map thereby leads to
@@ -140,11 +141,11 @@ impl<'a> Context<'a> {
     }
 }
 
-impl Prepared<'_> {
+impl<'a> Prepared<'a> {
     /// The fields of the answer, of a negotiation only where it has no content of its own. `digest` is that of the content.
     pub fn block(
         &self,
-        site: &Site<'_>,
+        site: &'a Site<'_>,
         digest: Option<[u8; 32]>,
         policy: Policy,
         negotiation: &Negotiation<'_>,
@@ -170,8 +171,11 @@ impl Prepared<'_> {
             content_type.extend(b"; charset=");
             content_type.extend(charset);
         }
-        representation.content_language = self.variant.languages.unwrap_or_default();
-        representation.content_encoding = self.variant.codings.unwrap_or_default();
+        // What the entry does not say the map's own name may.
+        let of_map = &site.known(self.map).metadata;
+        let said = |by_entry: Option<&'a [u8]>, by_name: &'a Option<Vec<u8>>| by_entry.or(by_name.as_deref());
+        representation.content_language = said(self.variant.languages, &of_map.languages).unwrap_or_default();
+        representation.content_encoding = said(self.variant.codings, &of_map.codings).unwrap_or_default();
         let etag =
             entity_tag(&digest, &[&content_type, representation.content_language, representation.content_encoding]);
         representation.etag = etag.as_bytes();

@@ -31,7 +31,7 @@ pub struct Fault {
 pub struct Entry {
     /// Where its record begins, from 1.
     pub line: usize,
-    /// The URI as written; empty if there is a body.
+    /// The URI as written, which is only a name where there is a body.
     pub uri: Vec<u8>,
     /// Where in the map its body stands.
     pub body: Option<Range<usize>>,
@@ -68,7 +68,7 @@ impl Type {
         let (mut charset, mut level, mut source_quality) = (None, None, Quality::FULL);
         for (key, value) in item.parameters() {
             if key.eq_ignore_ascii_case(b"charset") {
-                charset = Some(value.to_ascii_lowercase());
+                charset = Some(value.to_ascii_lowercase()).filter(|charset| !charset.is_empty());
             } else if key.eq_ignore_ascii_case(b"level") {
                 level = Some(grammar::atoi(value));
             } else if key.eq_ignore_ascii_case(b"q") || key.eq_ignore_ascii_case(b"qs") {

@@ -66,7 +66,7 @@ pub enum Command {
         #[arg(value_name = "OUT.webroot")]
         webroot: PathBuf,
     },
-    /// Tell which representation a request gets, and why.
+    /// Tell which representation a request gets, and why, or check a file of cases.
     Explain {
         /// A field of the request, as in curl; may be repeated.
         #[arg(short = 'H', long = "header", value_name = "FIELD: VALUE")]
@@ -74,6 +74,10 @@ pub enum Command {
         /// Print JSON.
         #[arg(long)]
         json: bool,
+        /// Check the requests in FILE, one a line: status, file, Vary (`-` is none, `?` any), target, then
+        /// fields, each behind a bar: 200 chart.svg accept /2005/chart | Accept: image/*
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["fields", "json", "target"])]
+        cases: Option<PathBuf>,
         /// Read settings from FILE instead of SITE_DIR/.mkroot.toml; only for a directory.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
@@ -81,8 +85,8 @@ pub enum Command {
         #[arg(value_name = "OUT.webroot|SITE_DIR")]
         source: PathBuf,
         /// The request target: a path, perhaps with a query.
-        #[arg(value_name = "/path")]
-        target: String,
+        #[arg(value_name = "/path", required_unless_present = "cases")]
+        target: Option<String>,
     },
 }
 

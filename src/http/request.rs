@@ -32,7 +32,8 @@ pub enum Method {
 }
 
 impl Method {
-    fn from_name(name: &str) -> Method {
+    /// The method of this name, which is case-sensitive.
+    pub fn from_name(name: &str) -> Method {
         match name {
             "GET" => Method::Get,
             "HEAD" => Method::Head,

@@ -22,7 +22,7 @@ impl Negotiate {
             return None;
         }
         let mut negotiate = Negotiate { capable: false, algorithm: None };
-        for item in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+        for item in items(value).map(<[u8]>::trim_ascii) {
             let is = |name: &[u8]| item.eq_ignore_ascii_case(name);
             let known = is(b"trans") || is(b"vlist") || is(b"guess-small") || is(b"*");
             negotiate.capable |= known || item.first().is_some_and(u8::is_ascii_digit);
@@ -34,6 +34,32 @@ impl Negotiate {
         }
         (negotiate.capable || policy == Policy::Apache).then_some(negotiate)
     }
+}
+
+/// The items of a list: commas within quotes and comments, or behind a backslash, part nothing.
+fn items(mut value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        if value.is_empty() {
+            return None;
+        }
+        let (mut escaped, mut quoted, mut comments) = (false, false, 0);
+        let end = value.iter().position(|&byte| {
+            match byte {
+                _ if std::mem::take(&mut escaped) => {}
+                b'\\' => escaped = true,
+                b'"' if comments == 0 => quoted = !quoted,
+                b'(' if !quoted => comments += 1,
+                b')' if !quoted && comments > 0 => comments -= 1,
+                b',' => return !quoted && comments == 0,
+                _ => {}
+            }
+            false
+        });
+        let end = end.unwrap_or(value.len());
+        let item = &value[..end];
+        value = value.get(end + 1..).unwrap_or_default();
+        Some(item)
+    })
 }
 
 #[cfg(test)]
@@ -55,12 +81,13 @@ mod tests {
             ("*, 1.0", true, remote),
             ("1.0, *", true, remote),
             ("foo, 1.0", true, remote),
+            ("\"a,b\", (c,d) , *", true, strict),
         ] {
             for policy in [Policy::Apache, Policy::Modern] {
                 assert_eq!(read(value, policy), Some(Negotiate { capable, algorithm }), "{value}");
             }
         }
-        for nothing in ["", "foo", "trans;x=1", "\"trans\"", ",,"] {
+        for nothing in ["", "foo", "trans;x=1", "\"trans\"", ",,", "\\, *", "\"a, *", "(a, *), b"] {
             assert_eq!(read(nothing, Policy::Apache), Some(Negotiate { capable: false, algorithm: None }), "{nothing}");
             assert_eq!(read(nothing, Policy::Modern), None, "{nothing}");
         }
