@@ -2,10 +2,13 @@
 //!
 //!     cargo bench --bench decision
 //!
-//! Requests are Chrome's and an agent's, on the site that ships with the project.
+//! Requests are Chrome's and an agent's, on the site that ships with the project; and such as nobody sends who means
+//! well: heads of 60 KB, full of ranges. Last comes a table that shows how the cost of a choice grows. `-- growth` makes only
+//! that.
 
 use std::hint::black_box;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use connegd::answer::{Content, answer};
 use connegd::build::{self, Config, Options, Report};
@@ -13,7 +16,7 @@ use connegd::http::request::{self, Parsed};
 use connegd::negotiation::{Algorithm, Choice, NoTrace, Preferences, select};
 use connegd::resource::{Dimensions, Policy, Settings, Variant};
 use connegd::webroot::Mapped;
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 
 const CHROME_ACCEPT: &[u8] =
     b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,\
@@ -97,5 +100,86 @@ fn whole(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, fields, selection, whole);
-criterion_main!(benches);
+/// The longest fields that a head can hold, of different ranges of which the last one fits.
+fn long(criterion: &mut Criterion) {
+    const COUNT: usize = 5000;
+    let types = (1..COUNT).map(|number| format!("text/{number:04}")).collect::<Vec<_>>().join(", ") + ", *;q=.1";
+    let tags = (1..COUNT).map(|number| format!("x-{number:04};q=.1")).collect::<Vec<_>>().join(",") + ",fr";
+    let mapped = fixture();
+    let mut group = criterion.benchmark_group("5000 ranges");
+    for (name, target, field, value, file) in [
+        ("Accept, 2 variants", "/2005/chart", "Accept", &types, "chart.svg"),
+        ("Accept, 8 variants", "/", "Accept", &types, "index.en.html"),
+        ("Accept-Language, 8 variants", "/", "Accept-Language", &tags, "index.fr.html"),
+    ] {
+        let text = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{field}: {value}\r\n\r\n");
+        assert!((55_000..65_536).contains(&text.len()), "{}", text.len());
+        let Parsed::Head(head, _) = request::parse(text.as_bytes()) else { panic!("{name}") };
+        let selected = answer(mapped.webroot(), &head).selected.expect("a variant");
+        assert_eq!(selected.variant().file_name, file.as_bytes());
+        group.throughput(Throughput::Elements(COUNT as u64));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| matches!(answer(mapped.webroot(), black_box(&head)).content, Content::Stored(_)));
+        });
+    }
+    group.finish();
+}
+
+/// Nanoseconds that `work` takes: the least of some runs' means, or of one call if that is enough.
+fn nanoseconds(once: bool, mut work: impl FnMut()) -> f64 {
+    let mut least = f64::INFINITY;
+    for _ in 0..if once { 1 } else { 7 } {
+        let (start, mut calls) = (Instant::now(), 0);
+        while calls == 0 || (!once && start.elapsed() < Duration::from_millis(10)) {
+            work();
+            calls += 1;
+        }
+        least = least.min(start.elapsed().as_nanos() as f64 / f64::from(calls));
+    }
+    least
+}
+
+/// Reading n ranges and choosing among m variants by them: types are all different and no shorter than the ranges,
+/// which differ from them near the end only. If the work is m·n, the last column stays the same from some m·n on.
+fn growth(once: bool) {
+    println!("growth       m    n   read ns  ns/n    select ns  ns/(m*n)");
+    for m in [1, 8, 64] {
+        for n in [1, 8, 64, 512] {
+            let types: Vec<_> = (0..m).map(|number| format!("application/x-stored-{number:04}")).collect();
+            let variants: Vec<_> = types.iter().map(|name| Variant::of_type(b"x", name.as_bytes(), 9)).collect();
+            let ranges: Vec<_> = (1..n).map(|number| format!("application/x-stored-q{number:03};q=0.9")).collect();
+            let field = [&ranges[..], &["*/*;q=0.1".to_string()]].concat().join(", ");
+            let settings = Settings::default();
+            let read = || {
+                let mut preferences = Preferences::default();
+                preferences.read(Dimensions::TYPE, Some(black_box(field.as_bytes())), Policy::Modern);
+                preferences
+            };
+            let preferences = read();
+            let choose = || select(black_box(&variants), &preferences, &settings, Algorithm::Local, &mut NoTrace);
+            assert_eq!(choose(), Choice::Selected(0));
+            let reading = nanoseconds(once, || drop(black_box(read())));
+            let choosing = nanoseconds(once, || assert!(matches!(choose(), Choice::Selected(_))));
+            println!(
+                "growth    {m:4} {n:4} {reading:9.0} {:5.1} {choosing:12.0} {:9.2}",
+                reading / n as f64,
+                choosing / (m * n) as f64
+            );
+        }
+    }
+}
+
+criterion_group!(benches, fields, selection, whole, long);
+
+fn main() {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let only_growth = arguments.iter().any(|argument| argument == "growth");
+    if !only_growth {
+        benches();
+        Criterion::default().configure_from_args().final_summary();
+    }
+    // A filter for the others leaves out this one.
+    if only_growth || arguments.iter().all(|argument| argument.starts_with('-')) {
+        growth(arguments.iter().any(|argument| argument == "--test"));
+    }
+}

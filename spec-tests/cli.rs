@@ -7,16 +7,7 @@ use std::process::{Command, Stdio};
 use clap::CommandFactory;
 use connegd::cli::args;
 
-use crate::support::{Server, Workshop, chart_site, mkroot, text};
-
-/// Runs mkroot on a line of arguments in which `@` is the workshop; returns status, stdout, stderr.
-fn run(workshop: &Workshop, line: &str) -> (i32, String, String) {
-    let at = workshop.path().to_str().expect("a path in UTF-8");
-    let arguments: Vec<_> = line.split_whitespace().map(|word| word.replace('@', at)).collect();
-    let output = mkroot(&arguments);
-    let shown = |bytes: &[u8]| text(bytes).replace(at, "@");
-    (output.status.code().expect("an exit status"), shown(&output.stdout), shown(&output.stderr))
-}
+use crate::support::{Server, Workshop, chart_site, run, text};
 
 #[test]
 fn a_pipe_sees_neither_progress_nor_summary() {

@@ -4,12 +4,19 @@
 //! free and in directories that are removed, and speaks raw bytes to them; nothing here waits for time to
 //! pass.
 
+mod apache_differential;
 mod apache_examples;
 mod apache_manual;
+mod apache_type_map;
 mod architecture;
 mod cli;
+mod decoding;
+mod directories;
 mod explain_cases;
 mod mkroot;
+mod negotiation_properties;
+mod notes;
+mod rfc2295;
 mod rfc9110_negotiation;
 mod rfc9112_messages;
 mod support;

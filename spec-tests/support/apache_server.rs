@@ -1,5 +1,8 @@
 //! Running the real Apache httpd: on a free port, with a configuration that is removed in the end. Nothing of the
 //! machine's own Apache is read or touched but its program and modules.
+//!
+//! It serves one site, or as many as there are hosts. What it is to make of one of many stands in `.htaccess` files
+//! within, so sites can come and go while it runs.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
@@ -38,9 +41,26 @@ impl Apache {
 
     /// Serves `site` with these directives, which stand in its `<Directory>`.
     pub fn start(site: &Path, directives: &str) -> Apache {
+        Apache::serve(
+            site,
+            &format!("DocumentRoot \"{}\"", site.display()),
+            &format!("AllowOverride None\n{directives}"),
+        )
+    }
+
+    /// Serves the directories in `sites`, each to those who ask for the host of its name.
+    pub fn start_for_hosts(sites: &Path) -> Apache {
+        let root = format!(
+            "LoadModule vhost_alias_module {MODULES}/mod_vhost_alias.so\nVirtualDocumentRoot \"{}/%0\"",
+            sites.display()
+        );
+        Apache::serve(sites, &root, "AllowOverride FileInfo Indexes\nOptions MultiViews FollowSymLinks")
+    }
+
+    fn serve(site: &Path, root: &str, directives: &str) -> Apache {
         let mut complaint = String::new();
         for _ in 0..ATTEMPTS {
-            match Apache::try_start(site, directives) {
+            match Apache::try_start(site, root, directives) {
                 Ok(apache) => return apache,
                 Err(log) => complaint = log,
             }
@@ -52,13 +72,14 @@ impl Apache {
     }
 
     /// One attempt; what Apache logged if it fails.
-    fn try_start(site: &Path, directives: &str) -> Result<Apache, String> {
+    fn try_start(site: &Path, root: &str, directives: &str) -> Result<Apache, String> {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
         drop(listener);
         let configuration = directory.path().join("httpd.conf");
-        fs::write(&configuration, configure(directory.path(), site, address, directives)).expect("a configuration");
+        fs::write(&configuration, configure(directory.path(), site, address, root, directives))
+            .expect("a configuration");
         let mut child = Command::new(PROGRAM)
             .arg("-DFOREGROUND")
             .arg("-f")
@@ -93,7 +114,7 @@ impl Drop for Apache {
 }
 
 /// The whole configuration: what it takes to negotiate, and nothing else.
-fn configure(directory: &Path, site: &Path, address: SocketAddr, directives: &str) -> String {
+fn configure(directory: &Path, site: &Path, address: SocketAddr, root: &str, directives: &str) -> String {
     let modules: String = ["mpm_event", "authz_core", "mime", "dir", "negotiation"]
         .iter()
         .map(|name| format!("LoadModule {name}_module {MODULES}/mod_{name}.so\n"))
@@ -121,10 +142,9 @@ StartServers 1
 MaxKeepAliveRequests 0
 KeepAliveTimeout 60
 TypesConfig /dev/null
-DocumentRoot "{site}"
+{root}
 <Directory "{site}">
 Require all granted
-AllowOverride None
 {directives}
 </Directory>
 "#

@@ -1,5 +1,7 @@
 //! Running the two programs: sites made on the spot, servers on free ports, requests as raw bytes.
 
+pub mod random;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -35,6 +37,18 @@ impl Workshop {
         workshop
     }
 
+    /// With a site of files that hold their own paths.
+    pub fn of_names(paths: &[&str]) -> Workshop {
+        let files: Vec<_> = paths.iter().map(|path| (*path, path.as_bytes())).collect();
+        Workshop::with_site(&files)
+    }
+
+    /// The same with one more file.
+    pub fn and(self, path: &str, content: impl AsRef<[u8]>) -> Workshop {
+        self.write(path, content.as_ref());
+        self
+    }
+
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
@@ -61,6 +75,11 @@ impl Workshop {
         self.out()
     }
 
+    /// Packs the site, with negotiation, and serves it.
+    pub fn serve(&self) -> Server {
+        Server::start(&self.pack())
+    }
+
     /// What lies in the directory besides the site, sorted.
     pub fn entries(&self) -> Vec<String> {
         let entries = fs::read_dir(self.path()).expect("the directory");
@@ -76,15 +95,48 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// The program that a variable of the environment names, else the one that was built with the tests. Thus the
+/// tests can be run on mutants.
+fn program(variable: &str, built: &str) -> PathBuf {
+    std::env::var_os(variable).map_or_else(|| built.into(), PathBuf::from)
+}
+
 /// Runs mkroot to its end.
 pub fn mkroot<A: AsRef<std::ffi::OsStr>>(arguments: &[A]) -> Output {
     mkroot_command(arguments).output().expect("mkroot runs")
 }
 
 pub fn mkroot_command<A: AsRef<std::ffi::OsStr>>(arguments: &[A]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mkroot"));
+    let mut command = Command::new(program("MKROOT_BIN", env!("CARGO_BIN_EXE_mkroot")));
     command.args(arguments).stdin(Stdio::null());
     command
+}
+
+/// Runs mkroot on a line of arguments in which `@` is the workshop; returns status, stdout, stderr.
+pub fn run(workshop: &Workshop, line: &str) -> (i32, String, String) {
+    let at = workshop.path().to_str().expect("a path in UTF-8");
+    let arguments: Vec<_> = line.split_whitespace().map(|word| word.replace('@', at)).collect();
+    let output = mkroot(&arguments);
+    let shown = |bytes: &[u8]| text(bytes).replace(at, "@");
+    (output.status.code().expect("an exit status"), shown(&output.stdout), shown(&output.stderr))
+}
+
+/// The target that a reference in the answer to `target` leads to (RFC 3986, section 5.2); it must not leave the
+/// server.
+pub fn resolve(target: &str, reference: &str) -> String {
+    let first = reference.split(['/', '?', '#']).next().unwrap_or_default();
+    assert!(!first.contains(':') && !reference.starts_with("//"), "{reference} leads to another server");
+    let path = target.split('?').next().unwrap_or_default();
+    let directory = if reference.starts_with('/') { "" } else { &path[..=path.rfind('/').expect("a slash")] };
+    let mut segments = Vec::new();
+    for segment in format!("{directory}{reference}").split('/') {
+        match segment {
+            "." => {}
+            ".." => drop(segments.pop()),
+            _ => segments.push(segment.to_string()),
+        }
+    }
+    segments.join("/")
 }
 
 /// A running connegd. It is told to end when it is dropped, and must do so with status 0.
@@ -96,11 +148,21 @@ pub struct Server {
 impl Server {
     /// Serves a webroot or a site on a free port.
     pub fn start(source: &Path) -> Server {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_connegd"))
+        Server::start_with(source, Stdio::inherit())
+    }
+
+    /// As [`Server::start`], for sites that give cause for warnings.
+    pub fn start_in_silence(source: &Path) -> Server {
+        Server::start_with(source, Stdio::null())
+    }
+
+    fn start_with(source: &Path, stderr: Stdio) -> Server {
+        let mut child = Command::new(program("CONNEGD_BIN", env!("CARGO_BIN_EXE_connegd")))
             .args(["--listen", "127.0.0.1:0", "--workers", "2"])
             .arg(source)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .expect("connegd starts");
         let mut line = String::new();
@@ -192,7 +254,8 @@ impl Connection {
         self.received.drain(..end);
         let mut lines = head.trim_end().split("\r\n");
         let status_line = lines.next().unwrap_or_default().to_string();
-        let status: u16 = status_line.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code");
+        let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let status: u16 = status.unwrap_or_else(|| panic!("not a status line: {status_line:?}"));
         let fields: Vec<_> = lines
             .map(|line| line.split_once(": ").unwrap_or_else(|| panic!("not a field line: {line:?}")))
             .map(|(name, value)| (name.to_string(), value.to_string()))
@@ -257,5 +320,10 @@ impl Response {
 
     pub fn text(&self) -> String {
         text(&self.content)
+    }
+
+    /// What came of the request in one word: the content of a 200, else the status.
+    pub fn outcome(&self) -> String {
+        if self.status == 200 { self.text() } else { self.status.to_string() }
     }
 }

@@ -125,7 +125,7 @@ pub struct Comparison {
 
 /// Answers `request` and tells why.
 pub fn explain(webroot: Webroot<'_>, request: &RequestHead<'_>) -> Explanation {
-    let mut recorder = Recorder { request, negotiations: Vec::new() };
+    let mut recorder = Recorder { request, negotiations: Vec::new(), by_apache: None };
     let answer = answer_traced(webroot, request, &mut recorder);
     Explanation {
         target: text(request.target),
@@ -156,6 +156,8 @@ fn text(bytes: &[u8]) -> String {
 struct Recorder<'r> {
     request: &'r RequestHead<'r>,
     negotiations: Vec<Negotiation>,
+    /// What Apache would choose in the current negotiation, and how.
+    by_apache: Option<(Choice, Vec<Step>)>,
 }
 
 impl Recorder<'_> {
@@ -189,7 +191,7 @@ impl Listener for Recorder<'_> {
         if marked(|variant| variant.codings.is_some()) || preferences.of(Dimensions::CODING).is_some() {
             fields.push(field("Accept-Encoding", Dimensions::CODING));
         }
-        let apache = (settings.policy == Policy::Modern && algorithm == Some(Algorithm::Local))
+        self.by_apache = (settings.policy == Policy::Modern && algorithm == Some(Algorithm::Local))
             .then(|| as_apache(variants, self.request, settings));
         self.negotiations.push(Negotiation {
             policy: settings.policy,
@@ -205,49 +207,59 @@ impl Listener for Recorder<'_> {
             selected: None,
             indefinite: None,
             rejected_by: Vec::new(),
-            apache,
+            apache: None,
         });
     }
 
     fn decided(&mut self, choice: Choice) {
+        let by_apache = self.by_apache.take();
         let Some(current) = self.current() else { return };
         match choice {
             Choice::Selected(number) => current.selected = Some(number),
             Choice::Indefinite(number) => current.indefinite = Some(number),
             Choice::NotAcceptable(rejected_by) => current.rejected_by = rejected_by.names().collect(),
         }
-        let same = |apache: &ApacheChoice| apache.selected == current.selected;
-        if current.apache.as_ref().is_some_and(same) {
-            current.apache = None;
-        }
-        // What decides between their choice and ours is known now.
-        let Negotiation { apache: Some(apache), selected: Some(ours), variants, .. } = current else { return };
-        if apache.selected.is_none() {
-            apache.why = format!("{} refused for its {}", variants[*ours].file, apache.why);
+        if let Some((theirs, steps)) = by_apache.filter(|(theirs, _)| *theirs != choice) {
+            current.apache = otherwise(current, theirs, &steps);
         }
     }
 }
 
-/// What Apache would select, and what decides; for nothing, what the variants are refused for.
-fn as_apache(variants: &[Variant<'_>], request: &RequestHead<'_>, settings: &Settings) -> ApacheChoice {
+/// What Apache would select, and how.
+fn as_apache(variants: &[Variant<'_>], request: &RequestHead<'_>, settings: &Settings) -> (Choice, Vec<Step>) {
     let settings = Settings { policy: Policy::Apache, ..settings.clone() };
     let preferences = preferences(variants, Policy::Apache, request);
-    let mut steps: Vec<Step> = Vec::new();
-    match select(variants, &preferences, &settings, Algorithm::Local, &mut steps) {
-        Choice::Selected(number) | Choice::Indefinite(number) => {
-            let decided = steps.iter().rev().find_map(|step| match step {
-                Step::Compared { variant, best, wins, by } if (if *wins { variant } else { best }) == &number => {
-                    Some(by.describe())
-                }
-                _ => None,
-            });
-            let why = decided.unwrap_or("it is the only one that is acceptable there").into();
-            ApacheChoice { selected: Some(number), why }
+    let mut steps = Vec::new();
+    (select(variants, &preferences, &settings, Algorithm::Local, &mut steps), steps)
+}
+
+/// Why Apache would have done something else: what speaks there against what was selected here.
+fn otherwise(negotiation: &Negotiation, theirs: Choice, steps: &[Step]) -> Option<ApacheChoice> {
+    let ours = negotiation.selected;
+    let selected = match theirs {
+        Choice::Selected(number) | Choice::Indefinite(number) => Some(number),
+        Choice::NotAcceptable(_) if ours.is_none() => return None,
+        Choice::NotAcceptable(_) => None,
+    };
+    let refused = steps.iter().find_map(|step| match step {
+        Step::Scored { variant, scores } if Some(*variant) == ours && scores.rejected_by != Dimensions::NONE => {
+            let dimensions = scores.rejected_by.names().collect::<Vec<_>>().join(", ");
+            Some(format!("{} is refused there for its {dimensions}", negotiation.variants[*variant].file))
         }
-        Choice::NotAcceptable(rejected_by) => {
-            ApacheChoice { selected: None, why: rejected_by.names().collect::<Vec<_>>().join(", ") }
-        }
-    }
+        _ => None,
+    });
+    let compared = |with: Option<usize>| {
+        steps.iter().rev().find_map(|step| match step {
+            Step::Compared { variant, best, wins, by } => {
+                let (winner, loser) = if *wins { (variant, best) } else { (best, variant) };
+                let fits = Some(*winner) == selected && (with.is_none() || Some(*loser) == with);
+                fits.then(|| by.describe().to_string())
+            }
+            _ => None,
+        })
+    };
+    let why = refused.or_else(|| compared(ours)).or_else(|| compared(None));
+    Some(ApacheChoice { selected, why: why.unwrap_or_else(|| "it is the only one that is acceptable there".into()) })
 }
 
 impl Trace for Recorder<'_> {

@@ -91,6 +91,16 @@ pub(super) fn redirect<'w>(location: &[u8], fields: Vec<u8>, asked: &Asked<'w, '
     page.answer(policy, asked.accept())
 }
 
+/// A reference to a variant from the resource it belongs to.
+pub(super) fn reference_to(stored: &StoredVariant<'_>) -> Vec<u8> {
+    match (field_value(stored.block(), "Content-Location"), stored.outcome()) {
+        // What stands in a map under a name that is no more than that, and what has no name of its own.
+        (None, Outcome::Body | Outcome::InlineBody) => escape::sibling_reference(stored.variant().file_name),
+        (None, _) => escape::reference(stored.variant().file_name),
+        (Some(location), _) => location.to_vec(),
+    }
+}
+
 /// A reference with what there is to say about it.
 pub(super) struct Link {
     reference: Vec<u8>,
@@ -116,12 +126,7 @@ impl Link {
             notes.extend(value.map(|value| format!("{name} {}", text(value))));
         }
         notes.extend(variant.length.map(|length| format!("{length} bytes")));
-        // A name in a type map is a URI already, that of a file is yet to become one.
-        let reference = match stored.outcome() {
-            _ if !stored.is_entry() => escape::sibling_reference(variant.file_name),
-            Outcome::InlineBody => escape::sibling_reference(variant.file_name),
-            _ => escape::reference(variant.file_name),
-        };
+        let reference = reference_to(stored);
         Link { reference, text: text(variant.file_name), notes: notes.join(", ") }
     }
 }

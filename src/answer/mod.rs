@@ -20,7 +20,7 @@ use crate::negotiation::{Algorithm, Choice, NoTrace, Preferences, Trace, adapted
 use crate::resource::{Dimensions, Policy, Settings, Variant};
 use crate::webroot::{Alternatives, Negotiated, StoredVariant, Target, Webroot};
 use generated::Page;
-use negotiated::List;
+use negotiated::{LedOn, List};
 
 /// What the methods of a resource are, as the Allow field has them.
 const ALLOW: &[u8] = b"GET, HEAD, OPTIONS";
@@ -129,6 +129,19 @@ enum Reply<'w> {
     Answer(Answer<'w>),
     /// Variants, but none that may be sent.
     List(List<'w>),
+    /// Look elsewhere.
+    LedOn(LedOn<'w>),
+}
+
+impl<'w> Reply<'w> {
+    fn answer(self, asked: &Asked<'w, '_>) -> Answer<'w> {
+        match self {
+            Reply::Answer(answer) => answer,
+            Reply::List(list) => list.answer(asked.accept()),
+            // `reply` follows these to their end.
+            Reply::LedOn(_) => asked.error(Status::VariantAlsoNegotiates, asked.webroot.settings().policy),
+        }
+    }
 }
 
 impl<'w> Asked<'w, '_> {
@@ -144,6 +157,7 @@ impl<'w> Asked<'w, '_> {
     fn not_found(&self, policy: Policy, fields: &[u8]) -> Answer<'w> {
         let page = |status| Page { fields: fields.to_vec(), ..Page::error(status) }.answer(policy, self.accept());
         match (policy, self.request.method) {
+            _ if self.as_get => page(Status::NotFound),
             (Policy::Apache, Method::NotAllowed) => self.not_allowed(policy, fields),
             (Policy::Apache, Method::Options) => generated::options(APACHE_ALLOW, fields),
             (Policy::Apache, Method::Unknown) => page(Status::NotImplemented),
@@ -187,10 +201,7 @@ fn found<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, listener: &mut imp
         }
     };
     let Some(target) = target else { return asked.not_found(root_policy, b"") };
-    match reply(target, &asked, listener) {
-        Reply::Answer(answer) => answer,
-        Reply::List(list) => list.answer(asked.accept()),
-    }
+    reply(target, &asked, listener).answer(&asked)
 }
 
 /// The resource behind the first segment of `key` that is no directory (R15, R19): the rest is path-info.
@@ -203,7 +214,52 @@ fn before_path_info<'w>(webroot: Webroot<'w>, key: &[u8]) -> Option<Target<'w>> 
     first.flatten().map(|found| found.target())
 }
 
+/// What a resource has to say, or the one that its type map leads to. A loop, since the stack is short, and bounded, since
+/// maps can lead back to themselves.
 fn reply<'w>(target: Target<'w>, asked: &Asked<'w, '_>, listener: &mut impl Listener) -> Reply<'w> {
+    followed(target, asked, listener).0
+}
+
+/// As [`reply`], and whether a file was found that then led elsewhere.
+fn followed<'w>(target: Target<'w>, asked: &Asked<'w, '_>, listener: &mut impl Listener) -> (Reply<'w>, bool) {
+    let mut passed: Vec<LedOn<'w>> = Vec::new();
+    let (mut target, mut asked) = (target, *asked);
+    let reply = loop {
+        let mut led_on = match own_reply(target, &asked, listener) {
+            Reply::LedOn(led_on) => led_on,
+            reply => break reply,
+        };
+        let Some(next) = asked.webroot.find(led_on.key).filter(|_| asked.maps < MOST_MAPS) else {
+            break Reply::Answer(asked.error(Status::VariantAlsoNegotiates, asked.webroot.settings().policy));
+        };
+        target = next.target();
+        asked.maps += 1;
+        asked.path_info = led_on.path_info;
+        // For a map found by a shorter name Apache looks at files, and at what can stand for them, as if by GET.
+        let is_map = matches!(target, Target::Negotiated(Negotiated { literal: true, .. }));
+        led_on.meets(is_map);
+        asked.as_get |= led_on.by_name;
+        passed.push(led_on);
+    };
+    let Some((last, before)) = passed.split_last() else { return (reply, false) };
+    let led_by_file = !passed[0].by_name;
+    let answer = match reply {
+        // Apache only looks at what can stand for a file, and if that does not answer takes no more than its status.
+        Reply::Answer(answer) if last.found_map(&answer) => last.refused(Status::VariantAlsoNegotiates, &asked),
+        Reply::List(list) if last.looks_first => last.refused(list.status, &asked),
+        Reply::Answer(answer) if last.looks_first && is_failure(answer.status) => last.refused(answer.status, &asked),
+        reply => last.end(reply.answer(&asked)),
+    };
+    (Reply::Answer(before.iter().rev().fold(answer, |answer, led_on| led_on.end(answer))), led_by_file)
+}
+
+/// Whether a look-up as if by GET would have failed; that the method is not allowed is found out later.
+fn is_failure(status: Status) -> bool {
+    !matches!(status, Status::Ok | Status::NotModified | Status::MethodNotAllowed | Status::NotImplemented)
+}
+
+/// What a resource has to say itself.
+fn own_reply<'w>(target: Target<'w>, asked: &Asked<'w, '_>, listener: &mut impl Listener) -> Reply<'w> {
     let policy = match target {
         Target::File(_, settings) | Target::Index(_, settings) => settings.policy,
         Target::Negotiated(Negotiated { settings, .. }) => settings.policy,
@@ -244,6 +300,7 @@ fn index<'w>(alternatives: Alternatives<'w>, asked: &Asked<'w, '_>, listener: &m
                 rejected_by |= list.vary;
                 last = Some(list);
             }
+            Reply::LedOn(_) => {}
         }
     }
     match last {
@@ -263,13 +320,14 @@ fn apache_index<'w>(alternatives: Alternatives<'w>, asked: &Asked<'w, '_>, liste
             Target::Failure(_) => false,
             Target::File(..) | Target::Redirect(_) | Target::Index(..) => true,
         };
-        let reply = reply(alternative, &Asked { as_get: !literal, ..*asked }, listener);
+        let (reply, led_by_file) = followed(alternative, &Asked { as_get: !literal, ..*asked }, listener);
         let status = match &reply {
             Reply::Answer(answer) => answer.status,
             Reply::List(list) => list.status,
+            Reply::LedOn(_) => Status::NotFound,
         };
         match status {
-            _ if literal => return reply,
+            _ if literal || led_by_file => return reply,
             Status::NotFound => {}
             Status::NotAcceptable if number + 1 == count => return reply,
             Status::NotAcceptable

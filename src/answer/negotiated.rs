@@ -3,13 +3,13 @@
 use smallvec::SmallVec;
 
 use super::generated::{self, Page};
-use super::{Answer, Asked, Content, Fields, Listener, MOST_MAPS, Reply, about_choice, judged, reply, representation};
+use super::{Answer, Asked, Content, Fields, Listener, Reply, about_choice, judged, representation};
 use crate::http::request::{Method, RequestHead};
 use crate::http::response::{field_value, joined, push_field};
 use crate::http::{Status, escape};
 use crate::negotiation::{Algorithm, Choice, Negotiate, Preference, Preferences, adapted, select};
 use crate::resource::{Dimensions, Policy, Settings, Variant};
-use crate::webroot::{Negotiated, Outcome, Run, StoredVariant, Target};
+use crate::webroot::{Negotiated, Outcome, Run, StoredVariant};
 
 /// A list of variants from which the client must choose: 300 or 406.
 pub(super) struct List<'w> {
@@ -127,7 +127,9 @@ pub(super) fn negotiate<'w>(
 
     let capable = client.is_some_and(|client| client.capable);
     let list = |status, vary| {
-        let alternates = if settings.transparent { alternates(&variants) } else { Vec::new() };
+        // Apache sends the field even where the resource is not transparent.
+        let wanted = settings.transparent && (transparent || policy == Policy::Apache);
+        let alternates = if wanted { alternates(run, &variants, policy) } else { Vec::new() };
         Reply::List(List { status, run, settings, vary, transparent, alternates })
     };
     let number = match choice {
@@ -157,10 +159,9 @@ pub(super) fn negotiate<'w>(
     let changes = Changes {
         coding,
         vary: (!as_stored).then(|| settings.vary(vary, negotiate)),
-        without_choice: transparent != negotiated.transparent,
-        alternates: capable.then(|| alternates(&variants)),
+        without_choice: transparent != negotiated.transparent || asked.path_info,
+        alternates: capable.then(|| alternates(run, &variants, policy)),
     };
-    let policy = settings.policy;
     // A map that was found by a shorter name serves its files even so, for Apache (B12).
     let refuses_path_info = !(negotiated.map && !negotiated.literal && policy == Policy::Apache);
     // That of another map goes on behind the URI, where a query swallows it.
@@ -185,27 +186,105 @@ pub(super) fn negotiate<'w>(
             }
         }
         Outcome::Failure { status, .. } => asked.error(status, policy),
+        // B8
         Outcome::Redirect(_) if transparent && policy == Policy::Apache => {
             asked.error(Status::MovedPermanently, policy)
-        } // B8
+        }
         Outcome::Redirect(location) => {
             generated::redirect(location, about_choice(&changes.apply(unjudged(stored))), asked, policy)
         }
-        Outcome::Reference(key) => match asked.webroot.find(key).filter(|_| asked.maps < MOST_MAPS) {
-            None => asked.error(Status::VariantAlsoNegotiates, policy),
-            Some(next) => {
-                // For a map found by a shorter name Apache looks at files, and at what can stand for them, as if by GET.
-                let is_map = matches!(next.target(), Target::Negotiated(Negotiated { literal: true, .. }));
-                let as_get = asked.as_get || (negotiated.map && !negotiated.literal && !is_map);
-                let asked = Asked { maps: asked.maps + 1, path_info, as_get, ..*asked };
-                let answer = match reply(next.target(), &asked, listener) {
-                    Reply::Answer(answer) => answer,
-                    Reply::List(list) => list.answer(asked.accept()),
-                };
-                led_on(&about_choice(&changes.apply(unjudged(stored))), answer, negotiated.literal)
-            }
-        },
+        Outcome::Reference(key) => {
+            return Reply::LedOn(LedOn {
+                key,
+                fields: about_choice(&changes.apply(unjudged(stored))),
+                policy,
+                path_info,
+                by_name: !negotiated.literal,
+                transparent,
+                looks_first: policy == Policy::Apache
+                    && (!negotiated.literal
+                        || (transparent && !stored.variant().file_name.iter().any(|byte| b"%?#".contains(byte)))),
+            });
+        }
     })
+}
+
+/// A choice that leads to another resource of the webroot (R48).
+pub(super) struct LedOn<'w> {
+    /// The resource's key.
+    pub key: &'w [u8],
+    /// The field lines that tell of the choice.
+    fields: Vec<u8>,
+    policy: Policy,
+    /// Whether path-info goes on behind it.
+    pub path_info: bool,
+    /// Whether the type map was found by a shorter name than its own, and leads to no other map by its whole name.
+    pub by_name: bool,
+    /// Whether the choice is that of a transparently negotiated resource.
+    transparent: bool,
+    /// Whether Apache looks the other resource up before it decides to answer with it: through MultiViews always, else
+    /// if the choice is transparent, and there under the name as it stands.
+    pub looks_first: bool,
+}
+
+impl LedOn<'_> {
+    /// Notes what the other resource is: a type map by its whole name, or not.
+    pub fn meets(&mut self, map: bool) {
+        self.by_name &= !map;
+        self.looks_first &= !map;
+    }
+
+    /// Whether a look-up has found a type map under a shorter name, which a transparent choice must not lead to.
+    pub fn found_map(&self, answer: &Answer<'_>) -> bool {
+        let in_map = |stored: StoredVariant<'_>| stored.outcome() == Outcome::InlineBody && stored.also_varies();
+        self.looks_first && self.transparent && answer.selected.is_some_and(in_map)
+    }
+
+    /// What comes of a look-up that was not successful.
+    pub fn refused<'w>(&self, status: Status, asked: &Asked<'w, '_>) -> Answer<'w> {
+        let fields = if self.transparent { Vec::new() } else { self.fields.clone() };
+        Page { fields, ..Page::error(status) }.answer(self.policy, asked.accept())
+    }
+
+    /// The answer of the other resource as that of this one: Vary of both, the other's Content-Location.
+    pub fn end<'w>(&self, answer: Answer<'w>) -> Answer<'w> {
+        let of_first = |name| field_value(&self.fields, name).unwrap_or_default();
+        let of_last = |name| field_value(answer.fields.bytes(), name).unwrap_or_default().to_vec();
+        let mut location = of_last("Content-Location");
+        if !location.is_empty() && self.policy == Policy::Modern {
+            location = self.rebased(&location);
+        }
+        // Apache's order depends on how it came to the map.
+        let (vary, separator) = (of_last("Vary"), if self.policy == Policy::Modern { &b", "[..] } else { b"," });
+        let vary = match self.by_name {
+            true => joined(&vary, of_first("Vary"), separator),
+            false => joined(of_first("Vary"), &vary, separator),
+        };
+        let fields = [
+            ("Content-Location", location),
+            ("TCN", of_last("TCN")),
+            ("Alternates", of_last("Alternates")),
+            ("Vary", vary),
+        ];
+        let mut answer = answer.with(|name| fields.iter().any(|(field, _)| *field == name).then(Vec::new));
+        if let Fields::Generated(lines) = &mut answer.fields {
+            for (name, value) in fields {
+                push_field(lines, name, if value.is_empty() { of_first(name) } else { &value });
+            }
+        }
+        answer
+    }
+
+    /// A reference relative to the other resource, as one that is right here as well.
+    fn rebased(&self, reference: &[u8]) -> Vec<u8> {
+        let directory = self.key.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+        let mut rebased = Vec::new();
+        if !reference.starts_with(b"/") {
+            escape::push_uri(&mut rebased, &self.key[..directory], true);
+        }
+        rebased.extend(reference.strip_prefix(b"./").unwrap_or(reference));
+        rebased
+    }
 }
 
 /// Whether a coding may have to be called something else (R75).
@@ -241,39 +320,19 @@ fn unjudged(stored: StoredVariant<'_>) -> Answer<'_> {
     Answer { status: Status::Ok, fields, content: Content::None, selected: Some(stored) }
 }
 
-/// The answer of a resource that the choice of another led to: Vary of both, the farther one's other fields.
-fn led_on<'w>(outer: &[u8], inner: Answer<'w>, outer_first: bool) -> Answer<'w> {
-    if inner.status == Status::VariantAlsoNegotiates {
-        return inner;
-    }
-    let of_outer = |name| field_value(outer, name).unwrap_or_default();
-    let has = |name: &str| field_value(inner.fields.bytes(), name).is_some();
-    let missing = ["Content-Location", "TCN", "Alternates"].into_iter().filter(|name| !has(name));
-    let missing: Vec<_> = missing.map(|name| (name, of_outer(name))).collect();
-    let mut both = [of_outer("Vary"), field_value(inner.fields.bytes(), "Vary").unwrap_or_default()];
-    if !outer_first {
-        both.reverse();
-    }
-    let separator: &[u8] = if both.concat().contains(&b' ') { b", " } else { b"," };
-    let vary = joined(both[0], both[1], separator);
-    let mut answer = inner.with(|name| (name == "Vary").then(Vec::new));
-    if let Fields::Generated(lines) = &mut answer.fields {
-        for (name, value) in missing.into_iter().chain([("Vary", &vary[..])]) {
-            push_field(lines, name, value);
-        }
-    }
-    answer
-}
-
-/// The Alternates field (RFC 2295, section 8.3; R94, R95).
-fn alternates(variants: &[Variant<'_>]) -> Vec<u8> {
+/// The Alternates field (RFC 2295, section 8.3; R94, R95): what is left to be said of `variants` once tokens were
+/// adapted, under the names that they have in `run`.
+fn alternates(run: Run<'_>, variants: &[Variant<'_>], policy: Policy) -> Vec<u8> {
     let mut out = Vec::new();
-    for variant in variants {
+    for (stored, variant) in run.iter().zip(variants) {
         if !out.is_empty() {
             out.extend(b", ");
         }
         out.extend(b"{\"");
-        escape::push_uri(&mut out, variant.file_name, false);
+        match policy {
+            Policy::Apache => escape::push_uri(&mut out, variant.file_name, false),
+            Policy::Modern => out.extend(generated::reference_to(&stored)),
+        }
         out.extend(format!("\" {}", variant.source_quality).bytes());
         let mut part = |name: &str, value: &[u8]| {
             if !value.is_empty() {

@@ -42,7 +42,9 @@ pub fn add_plain_forms<W: std::io::Write + std::io::Seek>(
     let mut made: HashMap<usize, Option<usize>> = HashMap::new();
     for name in names {
         let Some(Candidates::Files(numbers)) = site.candidates(&name) else { continue };
-        if configs.get(site.directory(numbers[0])).settings.policy == Policy::Apache {
+        let settings = &configs.get(site.directory(numbers[0])).settings;
+        // Of what is negotiated transparently every variant needs a URI of its own, which a plain form has not.
+        if settings.policy == Policy::Apache || settings.transparent {
             continue;
         }
         for source in coded_only(site, numbers) {

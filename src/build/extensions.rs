@@ -28,6 +28,13 @@ pub struct Metadata {
 const TYPE_MAP: &[u8] = b"application/x-type-map";
 
 impl Metadata {
+    /// Whether the file, a type map, takes the place of all other candidates (R29). To Apache one that is known by its type
+    /// does only if that has no parameters, such as a charset from an extension; else it is a candidate like others.
+    pub fn takes_over(&self, policy: Policy) -> bool {
+        let bare = self.content_type.as_ref().is_some_and(|known| known.field_value == TYPE_MAP);
+        self.is_type_map() && (self.marked_as_map || bare || policy == Policy::Modern)
+    }
+
     /// Whether the file is a type map (R33).
     pub fn is_type_map(&self) -> bool {
         self.marked_as_map || self.content_type.as_ref().is_some_and(|known| known.media_type == TYPE_MAP)

@@ -6,12 +6,12 @@ use super::config::{Config, Configs};
 use super::extensions::{ContentType, Metadata};
 use super::map_entry::{self, Prepared};
 use super::site::{Candidates, Site, names_of};
-use super::type_map::{Fault, TypeMap};
+use super::type_map::{Entry, Fault, TypeMap};
 use crate::http::response::{Block, Representation};
 use crate::http::{Status, escape};
 use crate::resource::{Dimensions, Level, Note, Policy, Quality, Settings, Variant};
 use crate::webroot::writer::{
-    BodyId, EntryDraft, NegotiatedDraft, RunId, TargetDraft, VariantDraft, WriteError, Writer,
+    BodyId, EntryDraft, NegotiatedDraft, OutcomeDraft, RunId, TargetDraft, VariantDraft, WriteError, Writer,
 };
 
 /// What is known of a file once it has been read: its place in the tree is its number.
@@ -40,6 +40,14 @@ pub struct MapFile {
     pub content: Vec<u8>,
     /// What it lists, or why Apache would answer 500.
     pub parsed: Result<TypeMap, Fault>,
+}
+
+impl MapFile {
+    /// Whether it can be negotiated transparently: all variants have names of their own, in one directory (R86).
+    pub fn is_transparent(&self) -> bool {
+        let within = |entry: &Entry| entry.body.is_none() && !entry.uri.contains(&b'/');
+        self.parsed.as_ref().is_ok_and(|map| map.entries.iter().all(within))
+    }
 }
 
 /// How many resources of which kind came out.
@@ -173,13 +181,8 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
     ) -> Result<Option<TargetDraft>, WriteError> {
         let numbers = match candidates {
             Candidates::Files(numbers) => numbers,
-            Candidates::Map(number) => {
-                let empty = |map: &MapFile| map.parsed.as_ref().is_ok_and(|map| map.entries.is_empty());
-                if self.site.known(*number).type_map.as_ref().is_some_and(empty) {
-                    return Ok(None);
-                }
-                return self.type_map(*number, true, vary).map(Some);
-            }
+            Candidates::Map(_) if self.site.is_empty_map(candidates) => return Ok(None),
+            Candidates::Map(number) => return self.type_map(*number, true, vary).map(Some),
         };
         let settings = &self.config(numbers[0]).settings;
         let settings_id = self.writer.add_settings(settings)?;
@@ -221,26 +224,25 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
         }
         let context = map_entry::Context { site, config, map: number, by_name };
         let prepared: Vec<_> = map.entries.iter().map(|entry| context.prepare(entry)).collect();
-        if !by_name {
-            for (entry, prepared) in map.entries.iter().zip(&prepared) {
-                self.note_entry(number, entry.line, prepared, settings.policy);
-            }
-        }
         let settings_id = self.writer.add_settings(settings)?;
         let variants: Vec<_> = prepared.iter().map(|prepared| prepared.variant).collect();
         let vary = vary.unwrap_or_else(|| vary_of(&variants, settings));
-        let inline = map.entries.iter().any(|entry| entry.body.is_some());
-        let transparent = !inline && !map.entries.iter().any(|entry| entry.uri.contains(&b'/'));
+        let transparent = file.is_transparent();
+        if !by_name {
+            for (entry, prepared) in map.entries.iter().zip(&prepared) {
+                self.note_entry(number, entry.line, prepared, transparent, settings.policy);
+            }
+        }
         let negotiation = Negotiation::of(settings, vary, transparent);
         let mut blocks = Vec::with_capacity(prepared.len());
         for (entry, prepared) in map.entries.iter().zip(&prepared) {
             let body = match (&entry.body, prepared.file) {
-                (Some(body), _) => {
+                (Some(body), None) => {
                     let content = &file.content[body.clone()];
                     let digest = *blake3::hash(content).as_bytes();
                     Some((self.writer.add_body(content, digest)?, digest))
                 }
-                (None, file) => file.map(|file| (site.known(file).body, site.known(file).digest)),
+                (_, file) => file.map(|file| (site.known(file).body, site.known(file).digest)),
             };
             let block = prepared.block(site, body.map(|(_, digest)| digest), settings.policy, &negotiation.as_ref());
             blocks.push((block, body.map(|(body, _)| body)));
@@ -264,8 +266,8 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
     }
 
     /// What is odd about an entry: that it names nothing is an error, unless all is to be as with Apache.
-    fn note_entry(&mut self, number: usize, line: usize, prepared: &Prepared<'_>, policy: Policy) {
-        if let Some(what) = prepared.fault() {
+    fn note_entry(&mut self, number: usize, line: usize, prepared: &Prepared<'_>, transparent: bool, policy: Policy) {
+        if let Some(what) = prepared.fault(transparent) {
             self.note_map(number, line, what);
             if prepared.is_missing() && policy == Policy::Modern {
                 self.missing.extend(self.notes.pop());
@@ -382,8 +384,14 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
         let site = self.site;
         let blocks: Vec<_> = numbers.iter().map(|&number| self.block(number, negotiation)).collect();
         let drafts = numbers.iter().zip(&blocks).map(|(&number, block)| {
-            let body = Some(site.known(number).body);
-            VariantDraft { variant: variant(site, number), block, body, entry: None }
+            let known = site.known(number);
+            // A type map that does not take over is read once it is chosen.
+            let entry = known.type_map.is_some().then(|| EntryDraft {
+                description: b"",
+                outcome: OutcomeDraft::Reference(&site.tree.files[number].key),
+                also_varies: false,
+            });
+            VariantDraft { variant: variant(site, number), block, body: Some(known.body), entry }
         });
         self.writer.add_run(drafts)
     }

@@ -2,8 +2,8 @@
 
 use super::config::Config;
 use super::extensions::Naming;
-use super::group::{Negotiation, content_location, entity_tag, escaped, file_block};
-use super::site::{Found, Site};
+use super::group::{MapFile, Negotiation, content_location, entity_tag, escaped, file_block};
+use super::site::{Candidates, Found, Site};
 use super::type_map::Entry;
 use crate::http::response::{Block, Representation};
 use crate::http::{Status, escape, target};
@@ -57,11 +57,17 @@ impl Outcome {
 impl<'a> Context<'a> {
     /// What `entry` is to selection, and where it leads.
     pub fn prepare(&self, entry: &'a Entry) -> Prepared<'a> {
-        let inline = entry.body.is_some();
+        // Apache looks for a file of the name that an entry has, even if it has a body too.
+        let looked_up = self.by_name && self.config.settings.policy == Policy::Apache && !entry.uri.is_empty();
+        let inline = entry.body.is_some() && !looked_up;
         let raw = self.raw_key(&entry.uri);
-        let named = raw.as_deref().ok().map(|key| self.site.find(key));
+        let named = match self.config.settings.policy {
+            Policy::Apache => raw.clone(), // B5: as if the URI were a name
+            Policy::Modern => self.resolved_key(&entry.uri),
+        };
+        let named = named.as_deref().ok().map(|key| self.site.find(key));
         let length = entry.length.or_else(|| match named {
-            Some(Found::File(number)) if !inline => Some(self.site.known(number).length),
+            Some(Found::File(number)) if entry.body.is_none() => Some(self.site.known(number).length),
             _ => None,
         });
         let content_type = entry.content_type.as_ref();
@@ -76,7 +82,8 @@ impl<'a> Context<'a> {
             length,
         };
         let (outcome, file, also_varies) = match inline {
-            true => (Outcome::InlineBody, None, false),
+            // A body leads to its map, which a mark gives away as such.
+            true => (Outcome::InlineBody, None, self.site.known(self.map).metadata.marked_as_map),
             false => self.outcome(&entry.uri, raw),
         };
         Prepared { variant, entry, map: self.map, file, outcome, also_varies }
@@ -88,19 +95,26 @@ impl<'a> Context<'a> {
         let apache = self.config.settings.policy == Policy::Apache;
         let failure = |status, chosen| (Outcome::Failure { status, chosen }, None, false);
         if apache && self.by_name {
-            // B9: here URIs are names of files, which cannot lead upwards.
+            // B9: here URIs are names of files, which cannot lead out of the map's directory.
+            if leads_upwards(uri) {
+                return failure(Status::BadRequest, false);
+            }
             if uri.starts_with(b"/") {
                 return failure(Status::NotFound, false);
-            }
-            if uri.split(|&byte| byte == b'/').any(|segment| segment == b"..") {
-                return failure(Status::BadRequest, false);
             }
         }
         // Apache looks for another negotiation behind the name as it stands.
         let name = uri.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
         let marked = Naming::new(self.config).describe(name).marked_as_map;
         let behind_raw = raw.as_deref().map_or(Found::Nothing, |key| self.site.find(key));
-        let also_varies = marked || matches!(behind_raw, Found::Candidates(_));
+        let also_varies = marked
+            || match behind_raw {
+                Found::Candidates(Candidates::Files(_)) => true,
+                Found::Candidates(Candidates::Map(inner)) => {
+                    self.site.known(*inner).type_map.as_ref().is_some_and(MapFile::is_transparent)
+                }
+                _ => false,
+            };
         let key = match apache && self.by_name {
             true => raw.clone(),
             false => self.resolved_key(uri),
@@ -141,6 +155,19 @@ impl<'a> Context<'a> {
     }
 }
 
+/// Whether the dot segments of a path lead above where it begins.
+fn leads_upwards(path: &[u8]) -> bool {
+    let mut depth = 0;
+    path.split(|&byte| byte == b'/').any(|segment| {
+        depth += match segment {
+            b"" | b"." => 0,
+            b".." => -1,
+            _ => 1,
+        };
+        depth < 0
+    })
+}
+
 impl<'a> Prepared<'a> {
     /// The fields of the answer, of a negotiation only where it has no content of its own. `digest` is that of the content.
     pub fn block(
@@ -154,7 +181,11 @@ impl<'a> Prepared<'a> {
             (Outcome::InlineBody, _) => Vec::new(),
             _ if !negotiation.located => Vec::new(),
             (_, Policy::Apache) => content_location(&self.entry.uri, policy),
-            (_, Policy::Modern) => escape::reference(&self.entry.uri),
+            (_, Policy::Modern) => match (self.file, &self.outcome) {
+                (Some(number), _) => self.reference_to(site, &site.tree.files[number].key),
+                (_, Outcome::Reference(key)) => self.reference_to(site, key),
+                _ => escape::reference(&self.entry.uri),
+            },
         };
         if let Some(number) = self.file {
             return file_block(site.known(number), &location, negotiation);
@@ -180,8 +211,17 @@ impl<'a> Prepared<'a> {
             entity_tag(&digest, &[&content_type, representation.content_language, representation.content_encoding]);
         representation.etag = etag.as_bytes();
         representation.content_type = &content_type;
-        representation.content_length = self.variant.length;
+        representation.content_length = self.entry.body.as_ref().map(|body| body.len() as u64);
         representation.render()
+    }
+
+    /// A reference from the map to a resource of the site. Not the URI of the map: that may have a query or a fragment, and
+    /// mean something else to a client (B10).
+    fn reference_to(&self, site: &Site<'_>, key: &[u8]) -> Vec<u8> {
+        match key.strip_prefix(site.directory(self.map)) {
+            Some(name) if !name.is_empty() && !name.contains(&b'/') => escape::sibling_reference(name),
+            _ => escaped(key),
+        }
     }
 
     /// Whether it names nothing that is there.
@@ -189,8 +229,8 @@ impl<'a> Prepared<'a> {
         matches!(self.outcome, Outcome::Failure { .. })
     }
 
-    /// What is wrong with where it leads.
-    pub fn fault(&self) -> Option<String> {
+    /// What is wrong with where it leads; `transparent` tells whether the map can be negotiated transparently.
+    pub fn fault(&self, transparent: bool) -> Option<String> {
         let uri = String::from_utf8_lossy(&self.entry.uri);
         match self.outcome {
             Outcome::Failure { status: Status::NotFound, chosen: false } => {
@@ -200,7 +240,7 @@ impl<'a> Prepared<'a> {
                 Some(format!("names {uri}, which is no path within the site"))
             }
             Outcome::Failure { .. } => Some(format!("names {uri}, which is not there")),
-            _ if self.also_varies => Some(format!(
+            _ if self.also_varies && transparent => Some(format!(
                 "names {uri}, which is negotiated itself; who is given it gets 506 (RFC 2295, section 8.1)"
             )),
             Outcome::Redirect(_) => Some(format!("names {uri}, which is a directory; who is given it is redirected")),

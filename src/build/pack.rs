@@ -158,7 +158,7 @@ fn write(
     let mut writer = Writer::new(BufWriter::with_capacity(PIECE, out))?;
     let files = add_contents(&tree.files, &configs, options.negotiate, &mut writer, report)?;
     let mut site_notes = Vec::new();
-    let mut names = Site::new(&tree, &files, options.negotiate);
+    let mut names = Site::new(&tree, &files, &configs, options.negotiate);
     decode::add_plain_forms(&mut names, &configs, &mut writer, &mut site_notes)?;
     let Grouped { resources, counts, notes, missing } = group::group(&names, options.negotiate, &configs, &mut writer)?;
     if !missing.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::config::Configs;
 use super::decode::Decoded;
 use super::group::Representations;
 use super::walk::Tree;
@@ -43,7 +44,7 @@ pub enum Found<'s> {
 
 impl<'a> Site<'a> {
     /// The tree with what is known of its files. Without `negotiate` no name has candidates.
-    pub fn new(tree: &'a Tree, files: &'a [Representations], negotiate: bool) -> Site<'a> {
+    pub fn new(tree: &'a Tree, files: &'a [Representations], configs: &Configs, negotiate: bool) -> Site<'a> {
         let mut site = Site {
             tree,
             files,
@@ -53,7 +54,7 @@ impl<'a> Site<'a> {
             decoded: Vec::new(),
         };
         if negotiate {
-            site.candidates = site.find_candidates();
+            site.candidates = site.find_candidates(configs);
         }
         site
     }
@@ -111,6 +112,13 @@ impl<'a> Site<'a> {
         self.candidates.get(key)
     }
 
+    /// Whether this is a type map without entries, which counts as nothing (R44).
+    pub fn is_empty_map(&self, candidates: &Candidates) -> bool {
+        let Candidates::Map(number) = candidates else { return false };
+        let map = self.known(*number).type_map.as_ref().and_then(|map| map.parsed.as_ref().ok());
+        map.is_some_and(|map| map.entries.is_empty())
+    }
+
     /// All names with candidates, sorted.
     pub fn negotiated_names(&self) -> Vec<&[u8]> {
         let mut names: Vec<_> = self.candidates.keys().map(Vec::as_slice).collect();
@@ -126,8 +134,10 @@ impl<'a> Site<'a> {
         if self.is_directory(key) || self.is_directory(&[key, b"/"].concat()) {
             return Found::Directory;
         }
-        if let Some(candidates) = self.candidates(key) {
-            return Found::Candidates(candidates);
+        match self.candidates(key) {
+            Some(candidates) if self.is_empty_map(candidates) => return Found::Nothing,
+            Some(candidates) => return Found::Candidates(candidates),
+            None => {}
         }
         let prefix = [key, b"."].concat();
         let in_directory = |file: &[u8]| !file[prefix.len()..].contains(&b'/');
@@ -139,11 +149,12 @@ impl<'a> Site<'a> {
     }
 
     /// For each name that no file has as a whole, the files that can stand for it (R24-R31).
-    fn find_candidates(&self) -> HashMap<Vec<u8>, Candidates> {
+    fn find_candidates(&self, configs: &Configs) -> HashMap<Vec<u8>, Candidates> {
         let mut candidates: HashMap<Vec<u8>, Candidates> = HashMap::new();
         for (number, (file, known)) in self.tree.files.iter().zip(self.files).enumerate() {
             let metadata = &known.metadata;
-            let is_map = metadata.is_type_map();
+            let policy = configs.get(file.directory()).settings.policy;
+            let is_map = metadata.takes_over(policy);
             let has_type = metadata.content_type.is_some() && !known.sniffed;
             if !metadata.recognised || !(has_type || is_map) {
                 continue;

@@ -143,7 +143,15 @@ pub fn parse(content: &[u8], policy: Policy) -> Result<TypeMap, Fault> {
             b"content-length" => {
                 let digits = std::str::from_utf8(grammar::first_token(&value)).unwrap_or_default();
                 match digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit())) {
-                    Some(length) => entry.length = Some(length),
+                    // Apache sends as much of the map from where the body begins.
+                    Some(length) => match (&mut entry.body, policy) {
+                        (Some(_), Policy::Modern) => {}
+                        (Some(body), Policy::Apache) => {
+                            body.end = content.len().min(body.start.saturating_add(length as usize));
+                            entry.length = Some(body.len() as u64);
+                        }
+                        (None, _) => entry.length = Some(length),
+                    },
                     None => {
                         let what = "the length is no number; this record and those after it do not count";
                         return Ok(TypeMap { ended_early: Some(fault(what)), ..map });
@@ -152,9 +160,14 @@ pub fn parse(content: &[u8], policy: Policy) -> Result<TypeMap, Fault> {
                 described = true;
             }
             b"description" => {
-                let text = value.iter().map(|&byte| if byte == b'\n' { b' ' } else { byte });
+                // What is dropped is the line's end, or without one the last character (B14).
+                let end = match value.last() {
+                    Some(b'\n') => value.len() - 1,
+                    _ if policy == Policy::Apache => value.len() - 1,
+                    _ => value.len(),
+                };
+                let text = value[..end].iter().map(|&byte| if byte == b'\n' { b' ' } else { byte });
                 entry.description = text.collect();
-                entry.description.pop(); // the line's end, or B14
             }
             b"body" => {
                 let tag = value.trim_ascii_end();
@@ -248,7 +261,7 @@ impl<'a> Lines<'a> {
         let length = near.windows(tag.len().max(1)).position(|window| window == tag)?;
         let body = self.position..self.position + length;
         self.advance(length + tag.len());
-        let rest = &self.content[self.position..];
+        let rest = &near[length + tag.len()..];
         self.advance(rest.iter().position(|&byte| byte == b'\n').map_or(rest.len(), |newline| newline + 1));
         Some(body)
     }

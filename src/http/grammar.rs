@@ -23,6 +23,11 @@ pub struct Item<'a> {
 }
 
 impl<'a> Item<'a> {
+    /// The parameters as sent, from the first semicolon on; empty if there are none.
+    pub fn parameter_bytes(&self) -> &'a [u8] {
+        self.parameters
+    }
+
     /// Keys (as sent) and values of the parameters, in order. One without a value is left out (R52).
     pub fn parameters(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let mut rest = self.parameters;
@@ -46,56 +51,84 @@ pub const fn is_space(byte: u8) -> bool {
 }
 
 /// The items of a field value, in order. Items without name and parameters are left out.
-pub fn items(mut value: &[u8]) -> impl Iterator<Item = Item<'_>> {
-    std::iter::from_fn(move || {
-        loop {
+pub fn items(value: &[u8]) -> Items<'_> {
+    Items { rest: value }
+}
+
+/// The items of a field value.
+#[derive(Clone, Debug)]
+pub struct Items<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Item<'a>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Item<'a>> {
+        while !self.rest.is_empty() {
             // `item` accepts any input and takes at least one byte of what is not empty.
-            let (rest, item) = match item(value) {
-                Ok(parsed) if !value.is_empty() => parsed,
-                _ => return None,
-            };
-            value = rest;
+            let (rest, item) = item(self.rest).ok()?;
+            self.rest = rest;
             if !item.name.is_empty() || !item.parameters.is_empty() {
                 return Some(item);
             }
         }
-    })
+        None
+    }
 }
 
 /// The first item of a field value and what follows it, after at most one comma (R52).
+#[inline(always)]
 fn item(input: &[u8]) -> IResult<&[u8], Item<'_>> {
-    let (input, _) = take_while(is_space)(input)?;
-    let (input, name) = token(&NAME_ENDS, input)?;
-    let (after_name, _) = take_while(is_space)(input)?;
+    let (after_name, name) = token(&NAME_ENDS, without_leading_space(input))?;
+    let after_name = without_leading_space(after_name);
     let mut rest = after_name;
     while let [b';', tail @ ..] = rest {
         (rest, _) = parameter(tail)?;
     }
     let parameters = &after_name[..after_name.len() - rest.len()];
-    let (rest, _) = opt(char(',')).parse(rest)?;
-    Ok((rest, Item { name, parameters }))
+    Ok((rest.strip_prefix(b",").unwrap_or(rest), Item { name, parameters }))
+}
+
+/// The rest of `input` behind white space, of which there mostly is none.
+#[inline(always)]
+fn without_leading_space(mut input: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = input
+        && is_space(*first)
+    {
+        input = rest;
+    }
+    input
 }
 
 /// One parameter, behind its semicolon.
+#[inline(always)]
 fn parameter(input: &[u8]) -> IResult<&[u8], &[u8]> {
-    let (input, _) = take_while(is_space)(input)?;
-    token(&PARAMETER_ENDS, input)
+    token(&PARAMETER_ENDS, without_leading_space(input))
 }
 
 /// The bytes up to one that ends the token, quoted runs skipped over (R51). May be empty.
+#[inline(always)]
 fn token<'a>(ends: &Ends, input: &'a [u8]) -> IResult<&'a [u8], &'a [u8]> {
-    let plain = |input: &'a [u8]| -> IResult<&'a [u8], &'a [u8]> { take_till(|byte| ends[usize::from(byte)])(input) };
-    let (rest, token) = plain(input)?;
+    let end = input.iter().position(|&byte| ends[usize::from(byte)]).unwrap_or(input.len());
+    let (token, rest) = input.split_at(end);
     match rest {
-        [b'"', ..] => recognize((plain, many0_count((quoted, plain)))).parse(input),
+        [b'"', ..] => quoted_token(ends, input),
         _ => Ok((rest, token)),
     }
 }
 
+/// A token with quoted runs, which hardly any client sends.
+#[cold]
+fn quoted_token<'a>(ends: &Ends, input: &'a [u8]) -> IResult<&'a [u8], &'a [u8]> {
+    let plain = |input: &'a [u8]| -> IResult<&'a [u8], &'a [u8]> { take_till(|byte| ends[usize::from(byte)])(input) };
+    recognize((plain, many0_count((quoted, plain)))).parse(input)
+}
+
 /// The first token of `value`, as Apache reads the names in a type map (R38, R51).
 pub fn first_token(value: &[u8]) -> &[u8] {
-    let start = value.iter().position(|&byte| !is_space(byte)).unwrap_or(value.len());
-    token(&NAME_ENDS, &value[start..]).map_or(&[], |(_, token)| token)
+    token(&NAME_ENDS, without_leading_space(value)).map_or(&[], |(_, token)| token)
 }
 
 /// For each byte whether it ends a token; a quote does, so that a quoted run can follow.

@@ -109,12 +109,19 @@ fn by_ranges(variant: &Variant<'_>, items: &[Preference<'_>], fiddles: bool, pol
 }
 
 /// Whether a language range is `tag` or a prefix of it that ends before a `-` (RFC 4647, section 3.3.1).
+#[inline]
 fn covers(range: &[u8], tag: &[u8]) -> bool {
-    match tag.get(range.len()) {
-        None => folds_to(range, tag),
-        Some(b'-') => folds_to(range, &tag[..range.len()]),
-        Some(_) => false,
+    match tag.get(..range.len()) {
+        // R56: an empty name matches nothing, not even an empty tag.
+        Some(start) if !range.is_empty() => ends_subtag(tag, range.len()) && folds_to(range, start),
+        _ => false,
     }
+}
+
+/// Whether `length` bytes of `tag` are whole subtags.
+#[inline]
+fn ends_subtag(tag: &[u8], length: usize) -> bool {
+    matches!(tag.get(length), None | Some(b'-'))
 }
 
 /// Whether `tag` begins with `prefix`: as a plain string for Apache (B4), at a subtag otherwise (D16).
@@ -128,9 +135,13 @@ fn begins(tag: &[u8], prefix: &[u8], policy: Policy) -> bool {
 /// The smallest position in `language-priority` over the variant's tags (R69). An entry fits a tag that begins with
 /// it: as a plain string for Apache (B4), at a subtag otherwise.
 fn priority(variant: &Variant<'_>, settings: &Settings) -> Option<usize> {
-    let fits = |entry: &[u8], tag: &[u8]| {
-        tag.get(..entry.len()).is_some_and(|start| start.eq_ignore_ascii_case(entry))
-            && (settings.policy == Policy::Apache || matches!(tag.get(entry.len()), None | Some(b'-')))
+    let whole_subtags = settings.policy == Policy::Modern;
+    let first = |tag: &[u8]| {
+        settings.language_priority.iter().position(|entry| {
+            let entry = entry.as_bytes();
+            let Some(start) = tag.get(..entry.len()) else { return false };
+            start.eq_ignore_ascii_case(entry) && (!whole_subtags || ends_subtag(tag, entry.len()))
+        })
     };
-    settings.language_priority.iter().position(|entry| variant.language_tags().any(|tag| fits(entry.as_bytes(), tag)))
+    variant.language_tags().filter_map(first).min()
 }

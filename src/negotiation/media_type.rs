@@ -46,12 +46,12 @@ impl<'f, 'a> Accept<'f, 'a> {
         };
         let mut anything = None;
         let mut subtypes = None;
+        let main = main_type(variant.media_type);
         for (index, item) in items.iter().enumerate() {
             match item.name {
                 b"*" | b"*/*" => anything = anything.or(Some(index)),
-                [main @ .., b'/', b'*'] => {
-                    if subtypes.is_none() && main_type(variant.media_type).is_some_and(|stored| folds_to(main, stored))
-                    {
+                [range @ .., b'/', b'*'] => {
+                    if subtypes.is_none() && main.is_some_and(|main| folds_to(range, main)) {
                         subtypes = Some(index);
                     }
                 }
@@ -80,10 +80,16 @@ fn main_type(media_type: &[u8]) -> Option<&[u8]> {
 }
 
 /// Whether a range names the type itself. `text/html` also names the two server-parsed kinds (R58).
+#[inline]
 fn names(range: &[u8], media_type: &[u8]) -> bool {
-    folds_to(range, media_type)
-        || (matches!(media_type, b"text/x-server-parsed-html" | b"text/x-server-parsed-html3")
-            && folds_to(range, b"text/html"))
+    match range.len() == media_type.len() {
+        true => folds_to(range, media_type),
+        false => {
+            range.len() == b"text/html".len()
+                && matches!(media_type, b"text/x-server-parsed-html" | b"text/x-server-parsed-html3")
+                && folds_to(range, b"text/html")
+        }
+    }
 }
 
 /// Whether an item's level is enough for the variant's: an upper bound for Apache (R58); under the modern

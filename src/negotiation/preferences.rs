@@ -40,7 +40,9 @@ impl<'a> Preferences<'a> {
     pub fn read(&mut self, dimension: Dimensions, value: Option<&'a [u8]>, policy: Policy) {
         let Some(value) = value else { return };
         let start = self.items.len();
-        self.items.extend(grammar::items(value).map(|item| preference(&item, policy)));
+        for item in grammar::items(value) {
+            self.items.push(preference(&item, policy));
+        }
         let says_something = || self.items[start..].iter().any(|item| !item.name.is_empty());
         if policy == Policy::Apache || dimension == Dimensions::CODING || says_something() {
             self.fields[place(dimension)] = Some((start as u32, self.items.len() as u32));
@@ -67,7 +69,32 @@ fn place(dimension: Dimensions) -> usize {
     }
 }
 
+#[inline(always)]
 fn preference<'a>(item: &Item<'a>, policy: Policy) -> Preference<'a> {
+    let (quality, level) = match item.parameter_bytes() {
+        [] => (Quality::FULL, None),
+        parameters => plain_weight(parameters).map_or_else(|| parameters_of(item, policy), |quality| (quality, None)),
+    };
+    Preference { name: item.name, quality, level: Level::of(item.name, level) }
+}
+
+/// The weight in parameters that are nothing but one as RFC 9110, section 12.4.2, writes it with a decimal or none:
+/// `;q=0.8`, `; q=1`. Nearly all are.
+#[inline(always)]
+fn plain_weight(parameters: &[u8]) -> Option<Quality> {
+    let weight = parameters.strip_prefix(b";")?;
+    match weight.strip_prefix(b" ").unwrap_or(weight) {
+        [b'q', b'=', b'0', b'.', tenths @ b'1'..=b'9'] => {
+            Some(Quality::from_thousandths(u16::from(tenths - b'0') * 100))
+        }
+        [b'q', b'=', b'1'] => Some(Quality::FULL),
+        _ => None,
+    }
+}
+
+/// The weight and the level that the parameters of an item give, the last of each.
+#[cold]
+fn parameters_of(item: &Item<'_>, policy: Policy) -> (Quality, Option<i32>) {
     let mut quality = Quality::FULL;
     let mut level = None;
     for (key, value) in item.parameters() {
@@ -80,7 +107,7 @@ fn preference<'a>(item: &Item<'a>, policy: Policy) -> Preference<'a> {
             _ => {}
         }
     }
-    Preference { name: item.name, quality, level: Level::of(item.name, level) }
+    (quality, level)
 }
 
 #[cfg(test)]
@@ -127,6 +154,17 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn a_plain_weight_is_read_as_any_other(parameters in ";? ?[qQ]?=?[01]?[.]?[0-9]{0,2}", apache: bool) {
+            let policy = if apache { Policy::Apache } else { Policy::Modern };
+            let field = format!("a{parameters}");
+            if let (Some(item), Some(quality)) =
+                (grammar::items(field.as_bytes()).next(), plain_weight(parameters.as_bytes()))
+            {
+                proptest::prop_assert_eq!(parameters_of(&item, policy), (quality, None));
+            }
+        }
+
         #[test]
         fn what_is_rendered_is_read_back(items in proptest::collection::vec(("[a-z]{1,8}/[a-z+]{1,8}", 0u16..=1000), 1..20)) {
             let rendered: Vec<_> =

@@ -47,12 +47,12 @@ struct Candidate<'v, 'a> {
 ///
 /// It is a scan that keeps a current best, not a sort: Apache's comparison is not transitive (R83), so
 /// the order of variants is part of the answer.
-pub fn select(
+pub fn select<T: Trace>(
     variants: &[Variant<'_>],
     preferences: &Preferences<'_>,
     settings: &Settings,
     algorithm: Algorithm,
-    trace: &mut impl Trace,
+    trace: &mut T,
 ) -> Choice {
     let fiddles = algorithm == Algorithm::Local;
     let accept = Accept::new(preferences.of(Dimensions::TYPE), fiddles);
@@ -60,19 +60,26 @@ pub fn select(
     let accept_charset = preferences.of(Dimensions::CHARSET);
     let accept_encoding = preferences.of(Dimensions::CODING);
     let any_language = variants.iter().any(|variant| variant.languages.is_some());
-    let mut types = Recent::default();
-    let mut languages = Recent::default();
+    let mut types = Recent::new();
+    let mut languages = Recent::new();
+    let mut codings = Recent::new();
     let mut best: Option<Candidate<'_, '_>> = None;
     let mut rejected_by = Dimensions::NONE;
 
     for (number, variant) in variants.iter().enumerate() {
-        let media_type = types.get((variant.media_type, variant.level), || accept.score(variant, settings));
-        let language = languages.get(variant.languages, || {
+        let media_type = types.get((place_of(variant.media_type), variant.level.value, variant.level.declared), || {
+            accept.score(variant, settings)
+        });
+        let mut overall = media_type.quality * variant.source_quality.as_f32();
+        if !T::LISTENS && algorithm != Algorithm::Remote && best.as_ref().is_some_and(|best| overall < best.overall) {
+            continue; // whatever else it has, this key comes first (R78)
+        }
+        let language = languages.get(variant.languages.map(place_of), || {
             language::score(variants, number, accept_language, any_language, fiddles, settings)
         });
         let (charset, charset_why) = charset::score(variant, accept_charset, fiddles, settings.policy);
-        let (coding, coding_why) = coding::score(variant, accept_encoding, settings.policy);
-        let mut overall = media_type.quality * variant.source_quality.as_f32();
+        let (coding, coding_why) =
+            codings.get(variant.codings.map(place_of), || coding::score(variant, accept_encoding, settings.policy));
         if algorithm == Algorithm::Remote {
             overall = overall * charset * language.quality;
         }
@@ -146,20 +153,21 @@ fn is_better_remotely(newcomer: &Candidate<'_, '_>, best: &Candidate<'_, '_>) ->
     (false, Key::Order)
 }
 
-/// The latest few results by what they were worked out from: variants share types and languages, and what
-/// they share costs one pass over a field, not one each.
+/// The latest few results by what they were worked out from: variants share types and languages, and what they
+/// share costs one pass over a field, not one each.
+///
+/// Strings are known again by where they lie, which is quicker than comparing them; a webroot holds each once.
 struct Recent<K, V> {
     known: [Option<(K, V)>; 4],
     next: usize,
 }
 
-impl<K: Copy, V: Copy> Default for Recent<K, V> {
-    fn default() -> Self {
-        Recent { known: [None; 4], next: 0 }
-    }
-}
-
 impl<K: Copy + PartialEq, V: Copy> Recent<K, V> {
+    const fn new() -> Recent<K, V> {
+        Recent { known: [const { None }; 4], next: 0 }
+    }
+
+    #[inline]
     fn get(&mut self, key: K, work_out: impl FnOnce() -> V) -> V {
         for (known, value) in self.known.iter().flatten() {
             if *known == key {
@@ -171,6 +179,11 @@ impl<K: Copy + PartialEq, V: Copy> Recent<K, V> {
         self.next += 1;
         value
     }
+}
+
+/// Where a string lies, and how long it is.
+fn place_of(string: &[u8]) -> (usize, usize) {
+    (string.as_ptr().addr(), string.len())
 }
 
 /// Whether `newcomer` takes the place of `best`, and which key decided (R78-R82).

@@ -124,6 +124,9 @@ pub enum Step {
 
 /// Who wants to hear of steps.
 pub trait Trace {
+    /// Whether anybody listens. If not, what cannot matter any more need not be worked out.
+    const LISTENS: bool = true;
+
     /// A step was taken. `step` is evaluated only if somebody listens.
     fn step(&mut self, step: impl FnOnce() -> Step);
 }
@@ -132,6 +135,8 @@ pub trait Trace {
 pub struct NoTrace;
 
 impl Trace for NoTrace {
+    const LISTENS: bool = false;
+
     fn step(&mut self, _: impl FnOnce() -> Step) {}
 }
 

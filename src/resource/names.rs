@@ -4,6 +4,7 @@
 ///
 /// Apache lower-cases what clients send and most of what is configured, but not all of it: what a site
 /// stored in capitals is then never found (B6, B7). Comparing this way keeps that without copying.
+#[inline]
 pub fn folds_to(asked: &[u8], stored: &[u8]) -> bool {
     asked.len() == stored.len() && asked.iter().zip(stored).all(|(asked, stored)| asked.to_ascii_lowercase() == *stored)
 }

@@ -72,15 +72,11 @@ pub struct Level {
 
 impl Level {
     /// The level of `media_type` given its `level` parameter, if it has one (R55).
+    #[inline]
     pub fn of(media_type: &[u8], parameter: Option<i32>) -> Level {
-        let implied =
-            if super::folds_to(media_type, b"text/html") || super::folds_to(media_type, b"text/x-server-parsed-html") {
-                2
-            } else if super::folds_to(media_type, b"text/x-server-parsed-html3") {
-                3
-            } else {
-                0
-            };
+        const HTML: [(&[u8], i32); 3] =
+            [(b"text/html", 2), (b"text/x-server-parsed-html", 2), (b"text/x-server-parsed-html3", 3)];
+        let implied = HTML.iter().find(|(name, _)| super::folds_to(media_type, name)).map_or(0, |&(_, level)| level);
         Level { value: parameter.unwrap_or(implied), declared: parameter.is_some() }
     }
 }

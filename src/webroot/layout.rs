@@ -34,7 +34,7 @@ pub const RECORD_SIZES: [usize; 10] = [
     size_of::<TargetRecord>(),
     size_of::<VariantRecord>(),
     size_of::<EntryRecord>(),
-    size_of::<StringRef>(),
+    1,
     size_of::<BodyRecord>(),
     size_of::<StringRef>(),
     size_of::<StringRef>(),

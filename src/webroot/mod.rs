@@ -11,7 +11,7 @@
 //!            │ resources      32 bytes each, in slot order  │ │
 //!            │ targets        16 bytes each                 │ │ covered by
 //!            │ variants       76 bytes each                 │ │ index_checksum
-//!            │ symbols        12 bytes each                 │ │
+//!            │ symbols        bytes                         │ │
 //!            │ bodies         48 bytes each                 │ │
 //!            │ settings       12 bytes each                 │ │
 //!            │ strings        bytes                         │ │
@@ -35,8 +35,9 @@
 //!   called *failure*; or, for a directory, an *index*: further targets, to be tried in order. They name the
 //!   settings that decide. A resource holds its target; only those of an index lie in the section.
 //! - **Variants** hold what selection compares, the rendered header block, and where the body lies.
-//!   Media types, charsets, language lists and codings are symbols: numbers of strings; 0 is absent.
 //!   A run of variants is in scan order.
+//! - **Symbols** are media types, charsets, language lists and codings, each there once: a length of 2 bytes, then
+//!   the string. They are referred to by their places in the section, counted from 1; 0 is absent.
 //! - **Entries** are what only variants in type maps have: a declared length, a description, and what is
 //!   answered when they are chosen, which may be a *reference* to another resource.
 //! - **Bodies** hold offset, length and BLAKE3 digest of each content, in the order of offsets. Contents

@@ -87,7 +87,8 @@ impl Layout {
 
     /// The webroot in `bytes`, which must be those that were checked.
     pub fn view<'a>(&'a self, bytes: &'a [u8]) -> Webroot<'a> {
-        Webroot { bytes, layout: self }
+        let section = |number: usize| bytes.get(self.sections[number].clone()).unwrap_or_default();
+        Webroot { bytes, layout: self, symbols: section(SYMBOLS), strings: section(STRINGS) }
     }
 }
 
@@ -162,7 +163,6 @@ fn check_strings(webroot: &Webroot<'_>) -> Result<(), OpenError> {
         string.offset.get().checked_add(string.length.get().into()).is_some_and(|end| end <= length)
     };
     let resources = webroot.records::<ResourceRecord>(RESOURCES).iter();
-    let symbols = webroot.records::<StringRef>(SYMBOLS).iter();
     let settings = webroot.records::<StringRef>(SETTINGS).iter();
     let notes = webroot.records::<StringRef>(NOTES).iter();
     let entries = webroot.records::<EntryRecord>(ENTRIES).iter();
@@ -172,7 +172,6 @@ fn check_strings(webroot: &Webroot<'_>) -> Result<(), OpenError> {
             .map(|record| record.key)
             .enumerate()
             .map(|string| (RESOURCES, string))
-            .chain(symbols.copied().enumerate().map(|string| (SYMBOLS, string)))
             .chain(settings.copied().enumerate().map(|string| (SETTINGS, string)))
             .chain(notes.copied().enumerate().map(|string| (NOTES, string)))
             .chain(entries.map(|entry| entry.description).enumerate().map(|string| (ENTRIES, string)))
@@ -207,13 +206,12 @@ fn check_bodies(webroot: &Webroot<'_>) -> Result<(), OpenError> {
 }
 
 fn check_variants(webroot: &Webroot<'_>) -> Result<(), OpenError> {
-    let symbols = webroot.records::<StringRef>(SYMBOLS).len();
     let bodies = webroot.records::<BodyRecord>(BODIES);
     let entries = webroot.records::<EntryRecord>(ENTRIES);
     for (number, variant) in webroot.records::<VariantRecord>(VARIANTS).iter().enumerate() {
         let wrong = |reason| OpenError::BadRecord { section: SECTIONS[VARIANTS], number, reason };
         for symbol in [variant.media_type, variant.charset, variant.languages, variant.codings] {
-            if symbol.get() as usize > symbols {
+            if symbol.get() != 0 && webroot.symbol(symbol.get()).is_none() {
                 return Err(wrong("there is no such symbol"));
             }
         }
@@ -303,6 +301,9 @@ fn check_settings(webroot: &Webroot<'_>) -> Result<Vec<Settings>, OpenError> {
 pub struct Webroot<'a> {
     bytes: &'a [u8],
     layout: &'a Layout,
+    /// The sections that every variant is read from, found once.
+    symbols: &'a [u8],
+    strings: &'a [u8],
 }
 
 impl<'a> Webroot<'a> {
@@ -405,13 +406,15 @@ impl<'a> Webroot<'a> {
     }
 
     fn string(&self, string: StringRef) -> &'a [u8] {
-        slice(self.section(STRINGS), string.offset.get(), string.length.get())
+        slice(self.strings, string.offset.get(), string.length.get())
     }
 
     /// A symbol's string; symbol 0 is absent.
+    #[inline]
     fn symbol(&self, symbol: u32) -> Option<&'a [u8]> {
-        let number = symbol.checked_sub(1)? as usize;
-        self.record::<StringRef>(SYMBOLS, number).map(|&string| self.string(string))
+        let place = symbol.checked_sub(1)? as usize;
+        let (length, rest) = self.symbols.get(place..)?.split_first_chunk::<2>()?;
+        rest.get(..usize::from(u16::from_le_bytes(*length)))
     }
 
     fn target(&self, record: &TargetRecord) -> Target<'a> {
@@ -433,7 +436,7 @@ impl<'a> Webroot<'a> {
                 Target::Index(Alternatives { webroot: *self, records: records.unwrap_or_default() }, settings)
             }
             kind::FAILURE => Target::Failure(status(first).unwrap_or(Status::InternalServerError)),
-            _ => Target::Redirect(slice(self.section(STRINGS), first, count)),
+            _ => Target::Redirect(slice(self.strings, first, count)),
         }
     }
 
@@ -445,6 +448,7 @@ impl<'a> Webroot<'a> {
 }
 
 /// `length` bytes of `bytes` from `offset` on; empty if they are not there.
+#[inline]
 fn slice(bytes: &[u8], offset: u64, length: u32) -> &[u8] {
     let start = usize::try_from(offset).ok();
     start.and_then(|start| bytes.get(start..)?.get(..length as usize)).unwrap_or_default()
@@ -575,6 +579,7 @@ pub struct StoredVariant<'a> {
 
 impl<'a> StoredVariant<'a> {
     /// What selection compares.
+    #[inline]
     pub fn variant(&self) -> Variant<'a> {
         let record = self.record;
         Variant {
@@ -592,6 +597,7 @@ impl<'a> StoredVariant<'a> {
         }
     }
 
+    #[inline]
     fn entry(&self) -> Option<&'a EntryRecord> {
         self.webroot.record(ENTRIES, self.record.entry.get().checked_sub(1)? as usize)
     }
@@ -609,7 +615,7 @@ impl<'a> StoredVariant<'a> {
     /// What is answered when it is chosen.
     pub fn outcome(&self) -> Outcome<'a> {
         let Some(EntryRecord { outcome, .. }) = self.entry() else { return Outcome::Body };
-        let string = slice(self.webroot.section(STRINGS), outcome.first.get(), outcome.count.get());
+        let string = slice(self.webroot.strings, outcome.first.get(), outcome.count.get());
         match outcome.kind {
             kind::BODY if outcome.flags & flag::INLINE != 0 => Outcome::InlineBody,
             kind::BODY => Outcome::Body,

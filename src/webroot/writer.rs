@@ -127,7 +127,7 @@ pub struct Writer<W> {
     duplicates_saved: u64,
     variants: Vec<VariantRecord>,
     entries: Vec<EntryRecord>,
-    symbols: Vec<StringRef>,
+    symbols: Vec<u8>,
     by_symbol: HashMap<Vec<u8>, u32>,
     settings: Vec<Settings>,
     strings: Vec<u8>,
@@ -327,9 +327,12 @@ impl<W: Write + Seek> Writer<W> {
         if let Some(&symbol) = self.by_symbol.get(name) {
             return Ok(symbol);
         }
-        let string = self.add_string(name)?;
-        self.symbols.push(string);
-        let symbol = u32::try_from(self.symbols.len()).map_err(|_| WriteError::TooMany("names of types and tags"))?;
+        let length =
+            u16::try_from(name.len()).map_err(|_| WriteError::TooMany("bytes in the name of a type or tag"))?;
+        let symbol =
+            u32::try_from(self.symbols.len() + 1).map_err(|_| WriteError::TooMany("names of types and tags"))?;
+        self.symbols.extend(length.to_le_bytes());
+        self.symbols.extend(name);
         self.by_symbol.insert(name.to_vec(), symbol);
         Ok(symbol)
     }

@@ -1,0 +1,170 @@
+//! How often a decision allocates: never for ordinary requests, and a few times for a field as long as a head may be.
+//!
+//! What is counted is [`answer`], from a parsed head to status, fields and range of bytes. Each thread counts for
+//! itself, so tests that run beside each other do not disturb one another.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::fs;
+use std::hint::black_box;
+use std::path::Path;
+
+use connegd::answer::{Content, answer};
+use connegd::build::{self, Config, Options, Report};
+use connegd::http::request::{self, Parsed};
+use connegd::webroot::Mapped;
+
+/// The system's allocator, and what it was asked for: how often, and for how many bytes.
+struct Counting;
+
+thread_local! {
+    static COUNTED: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+}
+
+fn count(bytes: usize) {
+    let (calls, total) = COUNTED.get();
+    COUNTED.set((calls + 1, total + bytes));
+}
+
+// SAFETY: every call is passed on as it came. The cell is made at compile time and has no destructor, so that counting
+// neither allocates nor fails when a thread ends.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size);
+        unsafe { System.realloc(memory, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often `work` allocates, and how many bytes.
+fn counted<T>(work: impl FnOnce() -> T) -> (T, usize, usize) {
+    let (calls, bytes) = COUNTED.get();
+    let result = black_box(work());
+    let (calls_after, bytes_after) = COUNTED.get();
+    (result, calls_after - calls, bytes_after - bytes)
+}
+
+struct Quiet;
+impl Report for Quiet {}
+
+fn packed(site: &Path) -> Mapped {
+    let file = tempfile::tempfile().expect("a temporary file");
+    let options = Options { negotiate: true, config: Config::of_site(site).expect("a configuration") };
+    build::pack(site, &file, &options, &Quiet).expect("a webroot");
+    Mapped::from_file(file).expect("a sound webroot")
+}
+
+fn chart() -> Mapped {
+    packed(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sites/chart"))
+}
+
+fn head(target: &str, fields: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: x\r\n{fields}\r\n")
+}
+
+/// Asks `webroot`; returns status and file, and how often and how many bytes the decision allocated.
+fn ask(webroot: &Mapped, head: &str) -> (u16, String, usize, usize) {
+    let Parsed::Head(head, _) = request::parse(head.as_bytes()) else { panic!("{head}") };
+    let (answer, calls, bytes) = counted(|| answer(webroot.webroot(), &head));
+    let file = answer
+        .selected
+        .map_or(String::new(), |stored| String::from_utf8_lossy(stored.variant().file_name).into_owned());
+    assert_ne!(matches!(answer.content, Content::Stored(_)), answer.status.code() != 200);
+    (answer.status.code(), file, calls, bytes)
+}
+
+/// What Chrome says of itself and of what it takes.
+const CHROME: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+    Chrome/142.0.0.0 Safari/537.36\r\nAccept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,\
+    image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n\
+    Accept-Language: de-DE,de;q=0.9,en-US;q=0.8,en;q=0.7\r\nAccept-Charset: utf-8, iso-8859-1;q=0.5\r\n";
+
+#[test]
+fn ordinary_requests_allocate_nothing() {
+    let chart = chart();
+    let Parsed::Head(request, _) = request::parse(b"GET /2005/chart.svg HTTP/1.0\r\n\r\n") else { panic!() };
+    let etag = answer(chart.webroot(), &request).selected.expect("a file").etag().to_vec();
+    let current = format!("If-None-Match: \"other\", {}\r\n", String::from_utf8_lossy(&etag));
+    for (target, fields, status, file) in [
+        ("/", CHROME, 200, "index.de.html"),
+        ("/style", CHROME, 200, "style.css.br"),
+        ("/letters/greeting", CHROME, 200, "greeting.txt.utf8"),
+        ("/2005/chart", "Accept: image/svg+xml; q=1, image/*; q=0.5\r\n", 200, "chart.svg"),
+        ("/", "Accept: text/markdown, text/html, */*\r\n", 200, "index.en.md"),
+        ("/2005/chart.png", CHROME, 200, "chart.png"),
+        ("/style.css.br", CHROME, 200, "style.css.br"),
+        ("http://x/2005/chart.svg?query", "", 200, "chart.svg"),
+        ("/2005/chart.svg", &current, 304, "chart.svg"),
+    ] {
+        assert_eq!(ask(&chart, &head(target, fields)), (status, file.into(), 0, 0), "{target}");
+    }
+    let negotiated = answer(
+        chart.webroot(),
+        &match request::parse(b"GET / HTTP/1.0\r\n\r\n") {
+            Parsed::Head(head, _) => head,
+            other => panic!("{other:?}"),
+        },
+    );
+    let etag = negotiated.selected.expect("a file").etag().to_vec();
+    let current = format!("If-None-Match: {}\r\n", String::from_utf8_lossy(&etag));
+    assert_eq!(ask(&chart, &head("/", &current)), (304, "index.en.html".into(), 0, 0));
+}
+
+#[test]
+fn a_choice_of_a_type_map_allocates_nothing() {
+    let site = tempfile::tempdir().expect("a directory");
+    let map = "URI: b.html\nContent-Type: text/html\nContent-Language: en\n\n\
+        URI: c.txt.gz\nContent-Type: text/plain; qs=0.5\nContent-Encoding: gzip\n\n\
+        Content-Type: text/css\nBody: E\ninline\nE\n";
+    for (name, content) in [("a.var", map), ("b.html", "<p>b"), ("c.txt.gz", "c")] {
+        fs::write(site.path().join(name), content).expect("a file");
+    }
+    let webroot = packed(site.path());
+    for target in ["/a.var", "/a"] {
+        for (fields, file) in [
+            (CHROME, "b.html"),
+            ("Accept: text/plain\r\nAccept-Encoding: gzip\r\n", "c.txt.gz"),
+            ("Accept: text/css\r\n", "a.var"),
+        ] {
+            assert_eq!(ask(&webroot, &head(target, fields)), (200, file.into(), 0, 0), "{target}");
+        }
+    }
+}
+
+/// A head may be 64 KiB long. What its items take grows by doubling, some tens of bytes each.
+#[test]
+fn the_longest_fields_allocate_a_few_times() {
+    let chart = chart();
+    for (name, item, count) in [
+        ("Accept", "image/x;q=.1", 5000),
+        ("Accept-Encoding", "coding;q=.1", 5000),
+        ("Accept-Language", "x-ab;q=.123", 5000),
+        ("Accept", "a", 30_000),
+    ] {
+        let field = vec![item; count].join(",") + ", *";
+        assert!((59_000..65_400).contains(&field.len()), "{}", field.len());
+        for target in ["/2005/chart", "/", "/style", "/style.css.gz"] {
+            let (status, _, calls, bytes) = ask(&chart, &head(target, &format!("{name}: {field}\r\n")));
+            println!("{name} of {count} items, {target}: {calls} allocations, {bytes} bytes");
+            assert_eq!(status, 200, "{name}, {target}");
+            assert!(calls <= 20, "{name}, {target}: {calls} allocations");
+            assert!(bytes <= 128 * count, "{name}, {target}: {bytes} bytes");
+        }
+    }
+}

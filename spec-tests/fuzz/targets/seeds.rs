@@ -1,0 +1,89 @@
+//! No target: writes the first inputs of the targets below the directory that `SEEDS` names, from the project's fixtures.
+//!
+//! All programs of this package are instrumented and linked with libFuzzer, so this one does its work before libFuzzer
+//! gets to its own.
+#![no_main]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use connegd::resource::Policy;
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+
+fuzz_target!(init: write_and_exit(), |_input: &[u8]| {});
+
+fn write_and_exit() {
+    write(Path::new(&std::env::var_os("SEEDS").expect("SEEDS names a directory")));
+    std::process::exit(0);
+}
+
+fn write(seeds: &Path) {
+    let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let text = |path: &str| fs::read(fixtures.join(path)).expect("a fixture");
+    let put = |target: &str, inputs: &BTreeSet<Vec<u8>>| {
+        let directory = seeds.join(target);
+        fs::create_dir_all(&directory).expect("a directory");
+        for (number, input) in inputs.iter().enumerate() {
+            fs::write(directory.join(format!("seed-{number:03}")), input).expect("a seed");
+        }
+    };
+
+    // What clients send, and what sites hold, as the examples of Apache's behaviour have them.
+    let examples: Vec<Value> = serde_json::from_slice(&text("apache/examples.json")).expect("examples");
+    let [mut requests, mut targets, mut fields, mut negotiate, mut tags, mut maps] = [const { BTreeSet::new() }; 6];
+    for example in &examples {
+        let request = &example["request"];
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_string();
+        let of = |name: &str| {
+            let all = request["headers"].as_array().into_iter().flatten();
+            let mut named = all.filter(|field| word(&field[0]).eq_ignore_ascii_case(name));
+            named.next().map(|field| word(&field[1])).unwrap_or_default()
+        };
+        let (method, path) = (word(&request["method"]), word(&request["path"]));
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n");
+        for field in request["headers"].as_array().into_iter().flatten() {
+            head += &format!("{}: {}\r\n", word(&field[0]), word(&field[1]));
+        }
+        requests.insert((head + "\r\n").into_bytes());
+        targets.insert(path.into_bytes());
+        let accept = ["Accept", "Accept-Language", "Accept-Charset", "Accept-Encoding"].map(of);
+        fields.insert(accept.join("\0").into_bytes());
+        negotiate.insert(of("Negotiate").into_bytes());
+        tags.insert([b"\x03abc", of("If-None-Match").as_bytes()].concat());
+        let files = example["files"].as_object().into_iter().flatten();
+        maps.extend(files.filter_map(|(_, content)| content.as_str()).map(|content| content.as_bytes().to_vec()));
+    }
+    requests.extend(["/", "/page", "/m", "/m.var/x", "/d/a%20b.html", "/other?x", "http://h/d"].map(|path| {
+        let fields = "Accept: text/html;level=2, */*;q=0.1\r\nAccept-Language: fr-ca, *;q=0\r\nConnection: close\r\n\
+            Accept-Encoding: x-gzip, br;q=0\r\nNegotiate: 1.0, *\r\nIf-None-Match: *\r\nContent-Length: 0\r\n";
+        format!("GET {path} HTTP/1.0\r\n{fields}\r\n").into_bytes()
+    }));
+    targets.extend(["http://host:1/a/../b//%2e/c?d", "/%41%2f", "/a/./b/..", "*"].map(|path| path.as_bytes().to_vec()));
+    tags.insert(b"\x03abc\"x\", W/\"abc\"".to_vec());
+    for (target, inputs) in [
+        ("request", &requests),
+        ("target", &targets),
+        ("accept", &fields),
+        ("negotiate", &negotiate),
+        ("none_match", &tags),
+        ("type_map", &maps),
+    ] {
+        put(target, inputs);
+    }
+
+    let every_key = "[negotiation]\npolicy = \"apache\"\nbuiltin-extensions = false\nlanguage-priority = [\"EN\", \"fr\"]\n\
+        force-language-priority = [\"prefer\"]\ndefault-language = \"pt-BR\"\ndirectory-index = [\"home\"]\n\
+        type-maps = [\"*.var\", \"[a-z]?.{x,y}\"]\ntransparent = false\ntype-priority = [\"text/plain\"]\n\
+        [types]\nhtml = \"text/html; charset=utf-8\"\n[languages]\n\".Swiss\" = \"de-CH\"\n\
+        [charsets]\nu = \"UTF-8\"\n[encodings]\ngz = \"gzip\"\n";
+    let twice = "[types]\nhtml = \"text/html\"\nHTML = \"text/plain\"\n";
+    put("config", &[text("sites/chart/.mkroot.toml"), every_key.into(), twice.into()].into());
+    let cases = "200 page.en.html accept HEAD /page | Accept: text/html | Accept-Language: en\n\n404 - ? POST /x\n\
+        200 ? - /d/a%20b.html\n300 - negotiate OPTIONS /m.var | Negotiate: *\n";
+    put("cases", &[text("cases/chart.cases"), cases.into()].into());
+    let roots = [Policy::Modern, Policy::Apache]
+        .map(|policy| connegd_fuzz::webroot_input(&connegd_fuzz::webroot_bytes(policy)));
+    put("webroot", &roots.into());
+}
