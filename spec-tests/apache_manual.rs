@@ -160,7 +160,7 @@ fn settings() -> String {
     format!(
         "[negotiation]\npolicy = \"apache\"\nbuiltin-extensions = false\ntransparent = true\n\
          language-priority = {LANGUAGES:?}\nforce-language-priority = [\"prefer\", \"fallback\"]\n\
-         directory-index = [\"index.html\"]\ntype-maps = [\"*.html\"]\n\
+         directory-index = [\"index.html\"]\ntype-maps = [\"?*.html\"]\n\
          [types]\nhtml = \"text/html\"\n[languages]\n{languages}[charsets]\n{charsets}"
     )
 }

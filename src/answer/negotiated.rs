@@ -295,6 +295,11 @@ fn any_to_adapt(variants: &[Variant<'_>], field: Option<&[Preference<'_>]>) -> b
         && (field.is_some_and(|items| items.iter().any(|item| prefixed(item.name))) || coded().any(prefixed))
 }
 
+/// Whether an Accept-Encoding field may have something to say of what is not coded.
+fn may_refuse_identity(field: &[u8]) -> bool {
+    field.contains(&b'*') || field.windows(8).any(|name| name.eq_ignore_ascii_case(b"identity"))
+}
+
 /// The request's preferences, in the dimensions that can make a difference between these variants.
 pub(super) fn preferences<'r>(
     variants: &[Variant<'_>],
@@ -303,7 +308,12 @@ pub(super) fn preferences<'r>(
 ) -> Preferences<'r> {
     let mut preferences = Preferences::default();
     preferences.read(Dimensions::TYPE, request.accept.as_deref(), policy);
-    preferences.read(Dimensions::CODING, request.accept_encoding.as_deref(), policy);
+    let coded = variants.iter().any(|variant| !variant.is_identity_like());
+    preferences.read(
+        Dimensions::CODING,
+        request.accept_encoding.as_deref().filter(|field| coded || may_refuse_identity(field)),
+        policy,
+    );
     if variants.iter().any(|variant| variant.languages.is_some()) {
         preferences.read(Dimensions::LANGUAGE, request.accept_language.as_deref(), policy);
     }

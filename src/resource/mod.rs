@@ -12,4 +12,4 @@ pub use names::{coding_names, folds_to};
 pub use note::Note;
 pub use quality::Quality;
 pub use settings::{Policy, Settings};
-pub use variant::{Level, Variant};
+pub use variant::{LanguageTags, Level, Variant};

@@ -51,13 +51,31 @@ impl<'a> Variant<'a> {
     }
 
     /// Its language tags, in the order of the file name.
-    pub fn language_tags(&self) -> impl Iterator<Item = &'a [u8]> {
-        self.languages.into_iter().flat_map(|tags| tags.split(|&byte| byte == b','))
+    pub fn language_tags(&self) -> LanguageTags<'a> {
+        LanguageTags { rest: self.languages }
     }
 
     /// Whether its codings are none at all in effect: R73's `7bit`, `8bit`, `binary`.
     pub fn is_identity_like(&self) -> bool {
         matches!(self.codings, None | Some(b"" | b"7bit" | b"8bit" | b"binary"))
+    }
+}
+
+/// The tags of a list that is joined by `,`.
+#[derive(Clone, Debug)]
+pub struct LanguageTags<'a> {
+    rest: Option<&'a [u8]>,
+}
+
+impl<'a> Iterator for LanguageTags<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.rest.take()?;
+        let Some(comma) = rest.iter().position(|&byte| byte == b',') else { return Some(rest) };
+        self.rest = Some(&rest[comma + 1..]);
+        Some(&rest[..comma])
     }
 }
 
