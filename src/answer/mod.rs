@@ -153,6 +153,14 @@ impl<'w> Asked<'w, '_> {
         Page::error(status).answer(policy, self.accept())
     }
 
+    /// What the client calls the codings of what it gets, if that is something else (R75).
+    fn name_of(&self, codings: &[u8], policy: Policy) -> Option<Vec<u8>> {
+        let field = self.request.accept_encoding.as_deref()?;
+        let mut preferences = Preferences::default();
+        preferences.read(Dimensions::CODING, Some(field), policy);
+        adapted(codings, preferences.of(Dimensions::CODING), policy)
+    }
+
     /// 404, or what Apache says of a method before it notices that there is nothing, with further field lines.
     fn not_found(&self, policy: Policy, fields: &[u8]) -> Answer<'w> {
         let page = |status| Page { fields: fields.to_vec(), ..Page::error(status) }.answer(policy, self.accept());
@@ -345,12 +353,7 @@ fn apache_index<'w>(alternatives: Alternatives<'w>, asked: &Asked<'w, '_>, liste
 
 /// A file asked for by its whole name. Only the name of its coding depends on the request (R16, R75).
 fn literal<'w>(stored: StoredVariant<'w>, settings: &Settings, asked: &Asked<'w, '_>) -> Answer<'w> {
-    let mut token = None;
-    if let (Some(codings), Some(field)) = (stored.variant().codings, asked.request.accept_encoding.as_deref()) {
-        let mut preferences = Preferences::default();
-        preferences.read(Dimensions::CODING, Some(field), settings.policy);
-        token = adapted(codings, preferences.of(Dimensions::CODING), settings.policy);
-    }
+    let token = stored.variant().codings.and_then(|codings| asked.name_of(codings, settings.policy));
     let answer = representation(stored, asked.request);
     let answer = match token {
         None => answer,

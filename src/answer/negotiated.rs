@@ -154,7 +154,7 @@ pub(super) fn negotiate<'w>(
         // What a map says of codings is not what its files are sent with.
         true => field_value(stored.block(), "Content-Encoding")
             .filter(|_| stored.outcome() == Outcome::Body)
-            .and_then(|codings| adapted(codings, accept_encoding, policy)),
+            .and_then(|codings| asked.name_of(codings, policy)),
     };
     let changes = Changes {
         coding,
@@ -162,18 +162,31 @@ pub(super) fn negotiate<'w>(
         without_choice: transparent != negotiated.transparent || asked.path_info,
         alternates: capable.then(|| alternates(run, &variants, policy)),
     };
+    chosen(stored, changes, transparent, &negotiated, asked)
+}
+
+/// The answer with the variant that was chosen, or where it leads.
+fn chosen<'w>(
+    stored: StoredVariant<'w>,
+    changes: Changes,
+    transparent: bool,
+    negotiated: &Negotiated<'w>,
+    asked: &Asked<'w, '_>,
+) -> Reply<'w> {
+    let policy = negotiated.settings.policy;
+    let file_name = stored.variant().file_name;
     // A map that was found by a shorter name serves its files even so, for Apache (B12).
     let refuses_path_info = !(negotiated.map && !negotiated.literal && policy == Policy::Apache);
     // That of another map goes on behind the URI, where a query swallows it.
-    let path_info = asked.path_info && !(policy == Policy::Apache && variants[number].file_name.contains(&b'?'));
+    let path_info = asked.path_info && refuses_path_info && !(policy == Policy::Apache && file_name.contains(&b'?'));
     let outcome = match stored.outcome() {
-        Outcome::Body if path_info && refuses_path_info => Outcome::Failure { status: Status::NotFound, chosen: true },
+        Outcome::Body if path_info => Outcome::Failure { status: Status::NotFound, chosen: true },
         outcome => outcome,
     };
     Reply::Answer(match outcome {
         Outcome::Body | Outcome::InlineBody => {
-            let answer = changes.apply(representation(stored, request));
-            match (outcome, request.method) {
+            let answer = changes.apply(representation(stored, asked.request));
+            match (outcome, asked.request.method) {
                 (Outcome::InlineBody, Method::Options) => asked.not_allowed(policy, &about_choice(&answer)), // B11
                 _ => judged(answer, policy, asked),
             }
@@ -194,6 +207,7 @@ pub(super) fn negotiate<'w>(
             generated::redirect(location, about_choice(&changes.apply(unjudged(stored))), asked, policy)
         }
         Outcome::Reference(key) => {
+            let is_plain = !file_name.iter().any(|byte| b"%?#".contains(byte));
             return Reply::LedOn(LedOn {
                 key,
                 fields: about_choice(&changes.apply(unjudged(stored))),
@@ -201,9 +215,7 @@ pub(super) fn negotiate<'w>(
                 path_info,
                 by_name: !negotiated.literal,
                 transparent,
-                looks_first: policy == Policy::Apache
-                    && (!negotiated.literal
-                        || (transparent && !stored.variant().file_name.iter().any(|byte| b"%?#".contains(byte)))),
+                looks_first: policy == Policy::Apache && (!negotiated.literal || (transparent && is_plain)),
             });
         }
     })
@@ -260,12 +272,12 @@ impl LedOn<'_> {
             true => joined(&vary, of_first("Vary"), separator),
             false => joined(of_first("Vary"), &vary, separator),
         };
-        let fields = [
-            ("Content-Location", location),
-            ("TCN", of_last("TCN")),
-            ("Alternates", of_last("Alternates")),
-            ("Vary", vary),
-        ];
+        let mut alternates = of_last("Alternates");
+        if !alternates.is_empty() && !of_first("Alternates").is_empty() {
+            alternates = [of_first("Alternates"), &alternates].join(&b", "[..]);
+        }
+        let fields =
+            [("Content-Location", location), ("TCN", of_last("TCN")), ("Alternates", alternates), ("Vary", vary)];
         let mut answer = answer.with(|name| fields.iter().any(|(field, _)| *field == name).then(Vec::new));
         if let Fields::Generated(lines) = &mut answer.fields {
             for (name, value) in fields {

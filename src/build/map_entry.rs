@@ -131,7 +131,11 @@ impl<'a> Context<'a> {
                 (Outcome::Redirect(escaped(&[&key[..], b"/"].concat())), None, also_varies)
             }
             Found::File(_) | Found::Directory | Found::Candidates(_) => (Outcome::Reference(key), None, also_varies),
-            Found::Hidden => (Outcome::Failure { status: Status::NotFound, chosen: false }, None, also_varies),
+            // Apache sees that nothing can stand for the name before it has chosen it, if the name is that of the URI.
+            Found::Hidden => {
+                let chosen = apache && behind_raw != Found::Hidden;
+                (Outcome::Failure { status: Status::NotFound, chosen }, None, also_varies)
+            }
             Found::Nothing => (Outcome::Failure { status: Status::NotFound, chosen: true }, None, also_varies),
         }
     }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::http::Status;
 use crate::http::response::field_lines;
 use crate::webroot::{Negotiated, Run, StoredVariant, Target, Webroot};
 
@@ -25,7 +26,8 @@ pub struct Listing {
 pub struct ListedResource {
     /// Its path, decoded; what is not UTF-8 is shown as U+FFFD.
     pub path: String,
-    /// `file`, `negotiated`, `type map`, `redirect`, `index`, or `broken` for a type map that cannot be read.
+    /// `file`, `negotiated`, `type map`, `redirect`, `index`, `broken` for a type map that cannot be read, or
+    /// `hidden` where files begin with the name but none can stand for it (with Apache's policy only).
     pub kind: &'static str,
     /// Where a redirect leads.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,6 +121,7 @@ fn listed(key: &[u8], target: Target<'_>) -> ListedResource {
         Target::Negotiated(Negotiated { run, map: true, .. }) => ("type map", None, variants(run)),
         Target::Negotiated(Negotiated { run, .. }) => ("negotiated", None, variants(run)),
         Target::Redirect(location) => ("redirect", Some(text(location)), Vec::new()),
+        Target::Failure(Status::NotFound) => ("hidden", None, Vec::new()),
         Target::Failure(_) => ("broken", None, Vec::new()),
         Target::Index(alternatives, _) => {
             let all = alternatives.iter().flat_map(|alternative| match alternative {
