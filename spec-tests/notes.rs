@@ -149,7 +149,7 @@ fn a_type_map_that_surprises_is_named_with_the_line() {
     }
     let beside =
         Workshop::of_names(&["m.html", "m.png.en", "x.html"]).and("m.var", "URI: x.html\nContent-Type: text/html\n");
-    let expected = ["/m is decided by the type map m.var; beside it m.html, m.png.en does not count"];
+    let expected = ["/m is decided by the type map m.var, which does not list m.html, m.png.en"];
     assert_eq!(notes(&beside), expected, "R29");
 }
 

@@ -115,6 +115,12 @@ fn hidden(site: &Site<'_>, notes: &mut Vec<Note>) {
     }
 }
 
+/// Whether a type map has an entry of this name.
+fn lists(site: &Site<'_>, map: usize, file_name: &[u8]) -> bool {
+    let map = site.known(map).type_map.as_ref().and_then(|map| map.parsed.as_ref().ok());
+    map.is_some_and(|map| map.entries.iter().any(|entry| entry.uri == file_name))
+}
+
 /// Files whose whole names are also the beginnings of variants, which a request for that name never gets (D18),
 /// and maps that take the place of variants beside them (R29).
 fn hiding(site: &Site<'_>, notes: &mut Vec<Note>) {
@@ -127,7 +133,7 @@ fn hiding(site: &Site<'_>, notes: &mut Vec<Note>) {
         for name in names_of(file.name()) {
             let key = [file.directory(), name].concat();
             let taken = match site.candidates(&key) {
-                Some(Candidates::Map(_)) => true,
+                Some(Candidates::Map(map)) => !lists(site, *map, file.name()),
                 Some(Candidates::Files(_)) => false,
                 None => site.file(&key).is_some(),
             };
@@ -139,10 +145,9 @@ fn hiding(site: &Site<'_>, notes: &mut Vec<Note>) {
     for (key, names) in hidden {
         let names = names.join(", ");
         notes.push(match site.candidates(&key) {
-            Some(Candidates::Map(map)) => note(
-                &key,
-                format!("is decided by the type map {}; beside it {names} does not count", text(site.name(*map))),
-            ),
+            Some(Candidates::Map(map)) => {
+                note(&key, format!("is decided by the type map {}, which does not list {names}", text(site.name(*map))))
+            }
             _ => note(&key, format!("is a file, so who asks for it gets that and never {names}")),
         });
     }
