@@ -142,6 +142,13 @@ fn a_type_map_that_surprises_is_named_with_the_line() {
         ),
         ("", "URI: x.html\nContent-Type: text/html\n\nURI: d/\nContent-Type: text/css\n", ""),
         ("", "URI: x.html\nContent-Type: text/html\nBody: END\nhello\nEND\n", ""),
+        (
+            "",
+            "\nURI: x.html\n\nURI: x.html\nContent-Type: text/html\n",
+            "/m.var:2: this record does not count: it needs a URI or a body, and besides it a Content-Type, -Language, \
+             -Encoding or -Length",
+        ),
+        ("", "# nothing\n", "/m.var:1: lists nothing, so nobody can get anything by this map"),
     ] {
         let files = ["x.html", "n.html", "n.txt", "d/index.html"];
         let workshop = Workshop::of_names(&files).and("m.var", map).and(".mkroot.toml", settings);
@@ -171,7 +178,7 @@ fn packing_shows_ten_and_check_shows_all() {
     let (status, _, stderr) = run(&workshop, "--negotiate @/site @/out.webroot");
     let lines: Vec<_> = stderr.lines().collect();
     assert_eq!((status, lines.len()), (0, 11), "{stderr}");
-    assert_eq!(lines[10], "mkroot: warning: there is more of this kind (2); mkroot check lists it all");
+    assert_eq!(lines[10], "mkroot: warning: there are 2 more; mkroot check lists them all");
     assert_eq!(listed(&workshop).len(), 12);
 }
 

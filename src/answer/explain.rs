@@ -357,7 +357,8 @@ impl Display for Negotiation {
             Policy::Modern => "modern",
             Policy::Apache => "apache",
         };
-        writeln!(f, "{} variants, policy {policy}\n", self.variants.len())?;
+        let count = self.variants.len();
+        writeln!(f, "{count} variant{}, policy {policy}\n", if count == 1 { "" } else { "s" })?;
         let width = self.preferences.iter().map(|field| field.name.len()).max().unwrap_or(0);
         for ParsedField { name, items } in &self.preferences {
             let value = match items {

@@ -204,7 +204,10 @@ fn chosen<'w>(
             asked.error(Status::MovedPermanently, policy)
         }
         Outcome::Redirect(location) => {
-            generated::redirect(location, about_choice(&changes.apply(unjudged(stored))), asked, policy)
+            let mut fields = Vec::new();
+            let about = about_choice(&changes.apply(unjudged(stored)));
+            push_field(&mut fields, "Vary", field_value(&about, "Vary").unwrap_or_default());
+            generated::redirect(location, fields, asked, policy)
         }
         Outcome::Reference(key) => {
             let is_plain = !file_name.iter().any(|byte| b"%?#".contains(byte));

@@ -222,6 +222,16 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
         if let Some(fault) = map.ended_early.as_ref().filter(|_| !by_name) {
             self.note_map(number, fault.line, fault.what.clone());
         }
+        if !by_name {
+            for &line in &map.uncounted {
+                let what = "this record does not count: it needs a URI or a body, and besides it a Content-Type, -Language, \
+                            -Encoding or -Length";
+                self.note_map(number, line, what.into());
+            }
+            if map.entries.is_empty() && map.uncounted.is_empty() && map.ended_early.is_none() {
+                self.note_map(number, 1, "lists nothing, so nobody can get anything by this map".into());
+            }
+        }
         let context = map_entry::Context { site, config, map: number, by_name };
         let prepared: Vec<_> = map.entries.iter().map(|entry| context.prepare(entry)).collect();
         let settings_id = self.writer.add_settings(settings)?;

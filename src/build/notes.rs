@@ -133,6 +133,7 @@ fn hiding(site: &Site<'_>, notes: &mut Vec<Note>) {
         for name in names_of(file.name()) {
             let key = [file.directory(), name].concat();
             let taken = match site.candidates(&key) {
+                Some(candidates) if site.is_empty_map(candidates) => false, // that is noted with the map
                 Some(Candidates::Map(map)) => !lists(site, *map, file.name()),
                 Some(Candidates::Files(_)) => false,
                 None => site.file(&key).is_some(),

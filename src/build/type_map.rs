@@ -13,6 +13,8 @@ use crate::resource::{Level, Policy, Quality};
 pub struct TypeMap {
     /// The variants, in the order of the map.
     pub entries: Vec<Entry>,
+    /// The lines at which records begin that say too little to count (R42).
+    pub uncounted: Vec<usize>,
     /// Where and why reading ended before the map did (R40, R41).
     pub ended_early: Option<Fault>,
 }
@@ -100,6 +102,8 @@ pub fn parse(content: &[u8], policy: Policy) -> Result<TypeMap, Fault> {
                 let finished = std::mem::take(&mut entry);
                 if described && (!finished.uri.is_empty() || finished.body.is_some()) {
                     map.entries.push(finished);
+                } else if finished.line > 0 {
+                    map.uncounted.push(finished.line);
                 }
                 described = false;
                 match header_ended(&lines) {

@@ -97,10 +97,7 @@ impl Report for Progress {
             message::say(self.program, &format!("warning: {}{note}", site.display()));
         }
         if let Some(more @ 1..) = notes.len().checked_sub(SHOWN_NOTES) {
-            message::say(
-                self.program,
-                &format!("warning: there is more of this kind ({more}); mkroot check lists it all"),
-            );
+            message::say(self.program, &format!("warning: there are {more} more; mkroot check lists them all"));
         }
     }
 
