@@ -3,7 +3,8 @@
 //!
 //! `CONNEGD_DIFFERENTIAL` says how many sites there are, `CONNEGD_SEED` which: site *n* of seed *s* is site 0 of
 //! seed *s + n*. Of each kind of difference a case is made as small as can be and printed; `CONNEGD_SHOWN` says of
-//! how many. `CONNEGD_FEATURES` leaves out features: it names those that stay, with commas.
+//! how many, and with 0 the first difference ends it all, which is enough for mutants.py. `CONNEGD_FEATURES` leaves out
+//! features: it names those that stay, with commas.
 
 mod case;
 mod compare;
@@ -42,12 +43,18 @@ fn the_apache_policy_answers_as_apache_does() {
     }
     let features = Features::named(std::env::var("CONNEGD_FEATURES").ok().as_deref());
     let (sites, seed) = (number("CONNEGD_DIFFERENTIAL", SITES), number("CONNEGD_SEED", SEED));
+    let shown = number("CONNEGD_SHOWN", SHOWN) as usize;
     let stand = Stand::new();
+    let mut tried = 0;
     let mut statuses = BTreeMap::<u16, usize>::new();
     let mut excepted = BTreeMap::<&str, usize>::new();
     // By kind, the seeds and the cases.
     let mut wrong = BTreeMap::<Kind, Vec<(u64, Case)>>::new();
     for seed in seed..seed + sites {
+        if shown == 0 && !wrong.is_empty() {
+            break;
+        }
+        tried += 1;
         let mut random = Random::new(seed);
         let site = generate::site(&mut random, features);
         let mut pair = stand.serve(&site);
@@ -65,14 +72,16 @@ fn the_apache_policy_answers_as_apache_does() {
             }
         }
     }
-    println!("{sites} sites from seed {seed}, {REQUESTS} requests each; Apache's answers by status: {statuses:?}");
+    println!(
+        "after {tried} sites from seed {seed}, {REQUESTS} requests each; Apache's answers by status: {statuses:?}"
+    );
     for (reason, count) in &excepted {
         println!("{count} differ with a reason: {reason}");
     }
     for ((theirs, ours, fields), cases) in &wrong {
         println!("{} differ: Apache {theirs}, connegd {ours}, in {}", cases.len(), fields.join(", "));
     }
-    for (kind, cases) in wrong.iter().take(number("CONNEGD_SHOWN", SHOWN) as usize) {
+    for (kind, cases) in wrong.iter().take(shown) {
         let (seed, case) = &cases[0];
         let is_as_wrong = |case: &Case| {
             let verdict = judge(case, &stand.serve(&case.site).ask(case));

@@ -302,6 +302,9 @@ fn table(
     check: impl Fn(&str) -> Result<(), String>,
     fold: bool,
 ) -> Result<HashMap<String, String>, Invalid> {
+    // In the order of the file, so that of two faults always the same is named.
+    let mut entries: Vec<_> = entries.into_iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
     let mut table = HashMap::with_capacity(entries.len());
     for (key, value) in entries {
         let extension = key.get_ref().strip_prefix('.').unwrap_or(key.get_ref()).to_ascii_lowercase();
@@ -311,7 +314,10 @@ fn table(
         }
         check(value.get_ref()).map_err(|message| (value.span(), message))?;
         let value = value.into_inner();
-        table.insert(extension, if fold { value.to_ascii_lowercase() } else { value });
+        if table.insert(extension, if fold { value.to_ascii_lowercase() } else { value }).is_some() {
+            let message = format!("{:?} is there twice; case and a leading dot make no difference", key.get_ref());
+            return Err((key.span(), message));
+        }
     }
     Ok(table)
 }
@@ -420,6 +426,7 @@ mod tests {
             ("[types]\n\"a.b\" = \"text/html\"\n", "2:1", &["a.b"]),
             ("[charsets]\nx = \"\"\n", "2:5", &["utf-8"]),
             ("[types]\nx = 1\n", "2:5", &["string"]),
+            ("[types]\nx = \"a/b\"\n\".X\" = \"a/c\"\n", "3:1", &["twice"]),
             ("é = [\n", "1:6", &["]"]),
         ] {
             let error = parse(text).unwrap_err();

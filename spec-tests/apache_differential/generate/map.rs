@@ -129,7 +129,11 @@ impl Author<'_> {
             3 => uri = "nope.html".to_string(),
             4 => uri = format!("\"{uri}\""),
             5 => uri = uri.replace('h', "%68"),
-            6 | 7 => uri.truncate(uri.rfind('.').unwrap_or(uri.len())),
+            // Not to nothing but dots, which is a directory.
+            6 | 7 => {
+                let name = uri.len() - split(&uri).1.len();
+                uri.truncate(uri[name..].rfind('.').map_or(uri.len(), |dot| name + dot));
+            }
             8 => uri = format!("{}.var", self.random.pick(&MAP_BASES)),
             // No directories: Apache compares their size on disk, and redirects without saying where (B8).
             9 => uri = "http://localhost/a.html".to_string(),

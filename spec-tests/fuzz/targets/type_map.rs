@@ -16,7 +16,8 @@ fuzz_target!(|content: &[u8]| {
         }
         pair => panic!("{pair:?}"),
     };
-    assert_eq!(modern, TypeMap { entries: apache.entries.iter().map(folded).collect(), ..apache.clone() });
+    let common = |map: &TypeMap| TypeMap { entries: map.entries.iter().map(folded).collect(), ..map.clone() };
+    assert_eq!(common(&modern), common(&apache));
     assert!(modern.ended_early.is_none_or(|fault| (1..=lines).contains(&fault.line)));
 
     let (mut line, mut position) = (0, 0);
@@ -25,8 +26,9 @@ fuzz_target!(|content: &[u8]| {
         line = entry.line;
         assert!(!entry.uri.is_empty() || entry.body.is_some());
         if let Some(body) = &entry.body {
+            // A declared length can stretch it over what follows, for Apache.
             assert!(position <= body.start && body.start <= body.end && body.end <= content.len());
-            position = body.end;
+            position = body.start;
         }
         if let Some(content_type) = &entry.content_type {
             assert_eq!(content_type.media_type, content_type.media_type.to_ascii_lowercase());
@@ -35,9 +37,16 @@ fuzz_target!(|content: &[u8]| {
     }
 });
 
-/// The entry as the modern policy has it.
+/// What both policies make of an entry: codings in lower case (B7), without the end of a description (B14), and of a body
+/// where it begins.
 fn folded(entry: &Entry) -> Entry {
-    Entry { coding: entry.coding.as_ref().map(|coding| coding.to_ascii_lowercase()), ..entry.clone() }
+    Entry {
+        coding: entry.coding.as_ref().map(|coding| coding.to_ascii_lowercase()),
+        description: Vec::new(),
+        body: entry.body.as_ref().map(|body| body.start..body.start),
+        length: entry.length.filter(|_| entry.body.is_none()),
+        ..entry.clone()
+    }
 }
 
 /// Renders an entry whose words are plain, and reads it again.
@@ -77,5 +86,5 @@ fn reads_back(entry: &Entry) {
     );
     let map = parse(rendered.as_bytes(), Policy::Apache);
     let expected = Entry { line: 3, description: Vec::new(), ..entry.clone() };
-    assert_eq!(map, Ok(TypeMap { entries: vec![expected], ended_early: None }), "{rendered}");
+    assert_eq!(map, Ok(TypeMap { entries: vec![expected], ..TypeMap::default() }), "{rendered}");
 }
