@@ -8,6 +8,8 @@ use crate::support::random::Random;
 pub fn request(random: &mut Random, features: Features, site: &Site) -> Request {
     let words = Words::of(site, features);
     let mut fields = Vec::new();
+    // A client that weighs everything: by chance RVSA seldom has a definite choice (R88, R89).
+    let weighs = site.transparent && random.percent(12);
     for (name, absent, generate) in [
         ("Accept", 20, accept as fn(&mut Random, &Words) -> String),
         ("Accept-Language", 25, accept_language),
@@ -15,10 +17,16 @@ pub fn request(random: &mut Random, features: Features, site: &Site) -> Request 
         ("Accept-Encoding", 35, accept_encoding),
         ("Negotiate", if site.transparent { 70 } else { 93 }, negotiate),
     ] {
-        if random.percent(absent) {
+        if random.percent(absent) && !(weighs && name != "Accept-Encoding") {
             continue;
         }
-        let mut value = generate(random, &words);
+        let mut value = match name {
+            "Accept" if weighs => weighed(random, &words.types),
+            "Accept-Language" if weighs => weighed(random, &words.languages),
+            "Accept-Charset" if weighs => weighed(random, &words.charsets),
+            "Negotiate" if weighs => "1.0".to_string(),
+            _ => generate(random, &words),
+        };
         if random.percent(7) {
             spoil(random, &mut value);
         }
@@ -32,7 +40,9 @@ pub fn request(random: &mut Random, features: Features, site: &Site) -> Request 
             None => fields.push((name, value.trim().to_string())),
         }
     }
-    if random.percent(3) {
+    // From Lynx `trans` is not believed.
+    let is_trans = fields.iter().any(|(_, value)| value == "trans");
+    if random.percent(if is_trans { 40 } else { 3 }) {
         fields.push(("User-Agent".to_string(), "Lynx/2.8".to_string()));
     }
     random.shuffle(&mut fields);
@@ -171,14 +181,24 @@ fn weight(random: &mut Random, plain: usize) -> String {
 fn list(random: &mut Random, most: usize, item: impl Fn(&mut Random) -> String) -> String {
     let plain = random.pick(&[20, 60, 100]);
     let mut text = String::new();
+    let mut names: Vec<String> = Vec::new();
     for number in 0..random.between(1, most) {
         if number > 0 {
             text += random.pick(&[", ", ", ", ", ", ",", ",", ",,", " "]);
         }
-        text += &item(random);
+        // The same once more: then it matters whether the first counts or the last.
+        let name = if number > 0 && random.percent(8) { random.pick(&names) } else { item(random) };
+        text += &name;
         text += &weight(random, plain);
+        names.push(name);
     }
     text
+}
+
+/// All of these words, each with a weight.
+fn weighed(random: &mut Random, words: &[String]) -> String {
+    let item = |word: &String| format!("{word};q={}", random.pick(&["1", "0.9", "0.7", "0.5"]));
+    words.iter().map(item).collect::<Vec<_>>().join(", ")
 }
 
 fn accept(random: &mut Random, words: &Words) -> String {
@@ -307,7 +327,8 @@ fn accept_encoding(random: &mut Random, words: &Words) -> String {
 fn negotiate(random: &mut Random, _: &Words) -> String {
     let known =
         ["trans", "vlist", "guess-small", "*", "1.0", "1.0", "1.0, *", "2.0", "trans, vlist", "1.0 , trans", "*,trans"];
-    let odd = ["", "foo", "trans;x=1", "TRANS", "\"trans\"", ",", "1", "trans *", "foo, *"];
+    let odd =
+        ["", "foo", "trans;x=1", "TRANS", "\"trans\"", ",", "1", "trans *", "foo, *", "\"a, 1.0\", b", "(x, *), \"y"];
     if random.percent(80) { random.pick(&known).to_string() } else { random.pick(&odd).to_string() }
 }
 

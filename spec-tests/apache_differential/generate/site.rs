@@ -85,7 +85,7 @@ impl Vocabulary {
     fn file_name(&self, random: &mut Random, base: &str) -> String {
         let mut extensions = Vec::new();
         for (chance, second, table) in
-            [(93, 4, &self.types), (80, 15, &self.languages), (65, 4, &self.charsets), (65, 6, &self.codings)]
+            [(93, 4, &self.types), (80, 25, &self.languages), (65, 4, &self.charsets), (65, 6, &self.codings)]
         {
             if !table.is_empty() && random.percent(chance) {
                 extensions.push(random.pick(table).0);
@@ -147,7 +147,7 @@ impl Vocabulary {
             settings.force_language_priority = Some(force.iter().map(ToString::to_string).collect());
         }
         if random.percent(12) {
-            settings.default_language = Some(random.pick(&["en", "fr", "pt-BR", "de"]).to_string());
+            settings.default_language = Some(random.pick(&["en", "FR", "pt-BR", "De"]).to_string());
         }
         if random.percent(60) {
             let names = ["index", "index.html", "home", "a", "index.var", "m", "none", "chart", "b.html"];
