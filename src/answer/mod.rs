@@ -3,7 +3,7 @@
 //! This is the server without the network. The I/O models, `mkroot explain`, the tests and the benches all
 //! call [`answer`] or [`answer_traced`], so a way of sending may be slow but cannot answer differently.
 //!
-//! This file finds the resource and judges the method; [`negotiated`] chooses among variants; [`generated`]
+//! This file finds the resource and judges the method; `negotiated` chooses among variants; `generated`
 //! makes what no file holds.
 
 pub mod cases;

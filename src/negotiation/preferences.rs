@@ -28,7 +28,7 @@ impl Preference<'_> {
 #[derive(Clone, Debug, Default)]
 pub struct Preferences<'a> {
     items: SmallVec<[Preference<'a>; 32]>,
-    /// Where in `items` those of each field lie, in the order of [`place`].
+    /// Where in `items` those of each field lie, in the order of `place`.
     fields: [Option<(u32, u32)>; 4],
 }
 
