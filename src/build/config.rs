@@ -45,7 +45,7 @@ impl Default for Config {
             builtin_extensions: true,
             default_language: None,
             directory_index: None,
-            type_maps: TypeMaps { extensions: vec!["var".into()], names: GlobSet::empty() },
+            type_maps: TypeMaps { extensions: vec!["var".into()], anywhere: false, names: GlobSet::empty() },
             types: HashMap::new(),
             languages: HashMap::new(),
             charsets: HashMap::new(),
@@ -95,8 +95,11 @@ impl Configs {
 /// Which files are type maps, by their names (R7).
 #[derive(Clone, Debug, Default)]
 pub struct TypeMaps {
-    /// AddHandler type-map: extensions, in lower case, that mark a file wherever in its name they stand.
+    /// AddHandler type-map: extensions, in lower case.
     pub extensions: Vec<String>,
+    /// Whether these mark a file wherever in its name they stand, as for Apache, or only if no type follows. That is the
+    /// default: `fn.var.html` is a page to anybody who has not asked for more.
+    pub anywhere: bool,
     /// SetHandler type-map in a `<Files>` section: whole names.
     pub names: GlobSet,
 }
@@ -276,7 +279,7 @@ fn type_maps(patterns: Vec<Spanned<String>>) -> Result<TypeMaps, Invalid> {
         }
     }
     let names = names.build().map_err(|error| (0..0, error.to_string()))?;
-    Ok(TypeMaps { extensions, names })
+    Ok(TypeMaps { extensions, anywhere: true, names })
 }
 
 /// The values, each of which must pass `check`.

@@ -75,11 +75,15 @@ impl<'c> Naming<'c> {
         let type_maps = &self.config.type_maps;
         metadata.marked_as_map = std::str::from_utf8(file_name).is_ok_and(|name| type_maps.names.is_match(name));
         let mut type_value = None;
-        for extension in extensions {
-            // Extensions that are not UTF-8 mean nothing: every table's keys are.
-            let folded = std::str::from_utf8(extension).unwrap_or_default().to_ascii_lowercase();
+        // Extensions that are not UTF-8 mean nothing: every table's keys are.
+        let fold = |extension: &[u8]| std::str::from_utf8(extension).unwrap_or_default().to_ascii_lowercase();
+        let extensions: Vec<_> = extensions.collect();
+        for (number, &extension) in extensions.iter().enumerate() {
+            let folded = fold(extension);
             let entry = self.look_up(&folded);
-            let marks = type_maps.extensions.contains(&folded);
+            let typed_later =
+                || extensions[number + 1..].iter().any(|later| self.look_up(&fold(later)).media_type.is_some());
+            let marks = type_maps.extensions.contains(&folded) && (type_maps.anywhere || !typed_later());
             metadata.marked_as_map |= marks;
             // For Apache the mark alone does not make an extension known (R8, D19).
             if entry.is_empty() && !(marks && self.config.settings.policy == Policy::Modern) {
@@ -351,6 +355,8 @@ mod tests {
             (&modern, "m.var", true, "m"),
             (&modern, "m.html.VAR", true, "m"),
             (&modern, "m.html", false, "m"),
+            (&modern, "fn.var.html", false, "fn var"),
+            (&apache, "fn.var.html", true, "fn var html"),
             (&apache, "m.var", true, "m var"),
             (&apache, "map.x", true, "map x"),
             (&apache, "m.tm", true, "m"),
