@@ -78,14 +78,16 @@ fn preference<'a>(item: &Item<'a>, policy: Policy) -> Preference<'a> {
     Preference { name: item.name, quality, level: Level::of(item.name, level) }
 }
 
-/// The weight in parameters that are nothing but one as RFC 9110, section 12.4.2, writes it with a decimal or none:
+/// The weight in parameters that are nothing but one as RFC 9110, section 12.4.2, writes it:
 /// `;q=0.8`, `; q=1`. Nearly all are.
 #[inline(always)]
 fn plain_weight(parameters: &[u8]) -> Option<Quality> {
     let weight = parameters.strip_prefix(b";")?;
     match weight.strip_prefix(b" ").unwrap_or(weight) {
-        [b'q', b'=', b'0', b'.', tenths @ b'1'..=b'9'] => {
-            Some(Quality::from_thousandths(u16::from(tenths - b'0') * 100))
+        [b'q', b'=', b'0', b'.', digits @ ..] if (1..=3).contains(&digits.len()) => {
+            let digit = |digit: &u8| digit.is_ascii_digit().then(|| u16::from(digit - b'0'));
+            let thousandths = digits.iter().zip([100, 10, 1]).map(|(byte, place)| Some(digit(byte)? * place));
+            thousandths.sum::<Option<u16>>().map(Quality::from_thousandths)
         }
         [b'q', b'=', b'1'] => Some(Quality::FULL),
         _ => None,
@@ -155,7 +157,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_plain_weight_is_read_as_any_other(parameters in ";? ?[qQ]?=?[01]?[.]?[0-9]{0,2}", apache: bool) {
+        fn a_plain_weight_is_read_as_any_other(parameters in ";? ?[qQ]?=?[01]?[.]?[0-9x]{0,4}", apache: bool) {
             let policy = if apache { Policy::Apache } else { Policy::Modern };
             let field = format!("a{parameters}");
             if let (Some(item), Some(quality)) =
