@@ -38,7 +38,11 @@ pub fn add_plain_forms<W: std::io::Write + std::io::Seek>(
     writer: &mut Writer<W>,
     notes: &mut Vec<Note>,
 ) -> Result<(), BuildError> {
-    let names: Vec<Vec<u8>> = site.negotiated_names().into_iter().map(<[u8]>::to_vec).collect();
+    let coded = |name: &&[u8]| match site.candidates(name) {
+        Some(Candidates::Files(numbers)) => numbers.iter().any(|&number| site.known(number).metadata.codings.is_some()),
+        _ => false,
+    };
+    let names: Vec<_> = site.negotiated_names().into_iter().filter(coded).map(<[u8]>::to_vec).collect();
     let mut made: HashMap<usize, Option<usize>> = HashMap::new();
     for name in names {
         let Some(Candidates::Files(numbers)) = site.candidates(&name) else { continue };
@@ -96,14 +100,11 @@ fn plain_form<W: std::io::Write + std::io::Seek>(
         return Err(BuildError::Changed { path: file.path.clone() });
     }
     let Some(plain) = decode(&content, codings) else {
-        notes.push(Note {
-            path: String::from_utf8_lossy(&file.key).into_owned(),
-            line: None,
-            what: format!(
-                "is there only with the coding {}, and it cannot be undone; who does not accept that gets 406",
-                String::from_utf8_lossy(codings)
-            ),
-        });
+        let codings = String::from_utf8_lossy(codings);
+        let what = format!(
+            "is there only with the coding {codings}, and it cannot be undone; who does not accept that gets 406"
+        );
+        notes.push(Note::about(&file.key, None, what));
         return Ok(None);
     };
     let digest = *blake3::hash(&plain).as_bytes();

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::config::{Config, Configs};
 use super::extensions::{ContentType, Metadata};
-use super::map_entry::{self, Prepared};
-use super::site::{Candidates, Site, names_of};
+use super::map_entry;
+use super::site::{Candidates, Site};
 use super::type_map::{Entry, Fault, TypeMap};
 use crate::http::response::{Block, Representation};
 use crate::http::{Status, escape};
@@ -98,9 +98,7 @@ pub fn group<W: std::io::Write + std::io::Seek>(
     grouping.add_directory_redirects();
     grouping.add_negotiated()?;
     grouping.add_directory_indexes(negotiate)?;
-    if negotiate {
-        grouping.add_hidden_names();
-    }
+    grouping.add_hidden_names();
     let counts = Counts { resources: grouping.targets.len() as u64, ..grouping.counts };
     let Grouping { targets, notes, missing, .. } = grouping;
     Ok(Grouped { resources: targets.into_iter().collect(), counts, notes, missing })
@@ -129,6 +127,7 @@ enum Named<'s> {
 impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
     fn add_literal_paths(&mut self) -> Result<(), WriteError> {
         for number in 0..self.site.tree.files.len() {
+            self.note_map(number);
             let target = self.literal(number, None)?;
             self.targets.insert(self.site.tree.files[number].key.clone(), target);
         }
@@ -210,39 +209,13 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
         let config = self.config(number);
         let settings = &config.settings;
         let Some(file) = &site.known(number).type_map else { return Ok(TargetDraft::Failure(Status::NotFound)) };
-        let map = match &file.parsed {
-            Ok(map) => map,
-            Err(fault) => {
-                if !by_name {
-                    self.note_map(number, fault.line, format!("{}; this map answers 500", fault.what));
-                }
-                return Ok(TargetDraft::Failure(Status::InternalServerError));
-            }
-        };
-        if let Some(fault) = map.ended_early.as_ref().filter(|_| !by_name) {
-            self.note_map(number, fault.line, fault.what.clone());
-        }
-        if !by_name {
-            for &line in &map.uncounted {
-                let what = "this record does not count: it needs a URI or a body, and besides it a Content-Type, -Language, \
-                            -Encoding or -Length";
-                self.note_map(number, line, what.into());
-            }
-            if map.entries.is_empty() && map.uncounted.is_empty() && map.ended_early.is_none() {
-                self.note_map(number, 1, "lists nothing, so nobody can get anything by this map".into());
-            }
-        }
+        let Ok(map) = &file.parsed else { return Ok(TargetDraft::Failure(Status::InternalServerError)) };
         let context = map_entry::Context { site, config, map: number, by_name };
         let prepared: Vec<_> = map.entries.iter().map(|entry| context.prepare(entry)).collect();
         let settings_id = self.writer.add_settings(settings)?;
         let variants: Vec<_> = prepared.iter().map(|prepared| prepared.variant).collect();
         let vary = vary.unwrap_or_else(|| vary_of(&variants, settings));
         let transparent = file.is_transparent();
-        if !by_name {
-            for (entry, prepared) in map.entries.iter().zip(&prepared) {
-                self.note_entry(number, entry.line, prepared, transparent, settings.policy);
-            }
-        }
         let negotiation = Negotiation::of(settings, vary, transparent);
         let mut blocks = Vec::with_capacity(prepared.len());
         for (entry, prepared) in map.entries.iter().zip(&prepared) {
@@ -270,20 +243,41 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
         Ok(TargetDraft::Negotiated(NegotiatedDraft { run, settings, vary, transparent, map: true, literal }))
     }
 
-    fn note_map(&mut self, number: usize, line: usize, what: String) {
-        let path = String::from_utf8_lossy(&self.site.tree.files[number].key).into_owned();
-        self.notes.push(Note { path, line: Some(line), what });
-    }
-
-    /// What is odd about an entry: that it names nothing is an error, unless all is to be as with Apache.
-    fn note_entry(&mut self, number: usize, line: usize, prepared: &Prepared<'_>, transparent: bool, policy: Policy) {
-        if let Some(what) = prepared.fault(transparent) {
-            self.note_map(number, line, what);
-            if prepared.is_missing() && policy == Policy::Modern {
-                self.missing.extend(self.notes.pop());
-            }
-        } else if prepared.variant.media_type.is_empty() {
-            self.note_map(number, line, "has no Content-Type, so it can never be chosen".into());
+    /// Notes what is odd about a type map. That an entry names nothing is an error, unless all is to be as with Apache.
+    fn note_map(&mut self, number: usize) {
+        let Some(file) = &self.site.known(number).type_map else { return };
+        let key = &self.site.tree.files[number].key;
+        let mut note = |line, what: String| self.notes.push(Note::about(key, Some(line), what));
+        let map = match &file.parsed {
+            Ok(map) => map,
+            Err(fault) => return note(fault.line, format!("{}; this map answers 500", fault.what)),
+        };
+        if let Some(fault) = &map.ended_early {
+            note(fault.line, fault.what.clone());
+        }
+        for &line in &map.uncounted {
+            let what = "this record does not count: it needs a URI or a body, and besides it a Content-Type, -Language, \
+                        -Encoding or -Length";
+            note(line, what.into());
+        }
+        if map.entries.is_empty() && map.uncounted.is_empty() && map.ended_early.is_none() {
+            note(1, "lists nothing, so nobody can get anything by this map".into());
+        }
+        let config = self.config(number);
+        let context = map_entry::Context { site: self.site, config, map: number, by_name: false };
+        for entry in &map.entries {
+            let prepared = context.prepare(entry);
+            let (what, noted) = match prepared.fault(file.is_transparent()) {
+                Some(what) if prepared.is_missing() && config.settings.policy == Policy::Modern => {
+                    (what, &mut self.missing)
+                }
+                Some(what) => (what, &mut self.notes),
+                None if prepared.variant.media_type.is_empty() => {
+                    ("has no Content-Type, so it can never be chosen".into(), &mut self.notes)
+                }
+                None => continue,
+            };
+            noted.push(Note::about(key, Some(entry.line), what));
         }
     }
 
@@ -304,7 +298,7 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
                 if let Some(number) = site.file(&key) {
                     found.push((key, Some(Named::File(number))));
                     break;
-                } else if hides && site.is_directory(&[&key[..], b"/"].concat()) {
+                } else if hides && site.is_directory_name(&key) {
                     found.push((key, Some(Named::Directory)));
                     break;
                 }
@@ -327,16 +321,9 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
     /// Names that begin those of files none of which can stand for them: for Apache they are 404 whatever the
     /// method, while of names that nothing begins with it judges the method first.
     fn add_hidden_names(&mut self) {
-        for file in &self.site.tree.files {
-            if self.configs.get(file.directory()).settings.policy == Policy::Modern {
-                continue;
-            }
-            for name in names_of(file.name()) {
-                let key = [file.directory(), name].concat();
-                if self.site.candidates(&key).is_some() {
-                    continue; // an empty map, which counts as nothing (R44)
-                }
-                self.targets.entry(key).or_insert(TargetDraft::Failure(Status::NotFound));
+        for (key, numbers) in self.site.hidden() {
+            if self.config(numbers[0]).settings.policy == Policy::Apache {
+                self.targets.insert(key.clone(), TargetDraft::Failure(Status::NotFound));
             }
         }
     }
@@ -382,7 +369,7 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
             }
             Some(Named::Directory) | None => return Dimensions::NONE,
         };
-        let Some(MapFile { parsed: Ok(parsed), .. }) = &self.site.known(map).type_map else { return Dimensions::NONE };
+        let Some(parsed) = self.site.map(map) else { return Dimensions::NONE };
         let config = self.config(map);
         let context = map_entry::Context { site: self.site, config, map, by_name: false };
         let variants: Vec<_> = parsed.entries.iter().map(|entry| context.prepare(entry).variant).collect();

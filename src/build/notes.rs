@@ -13,7 +13,7 @@ pub fn notes(site: &Site<'_>, configs: &Configs) -> Vec<Note> {
     let mut notes = Vec::new();
     for name in site.negotiated_names() {
         match site.candidates(name) {
-            Some(Candidates::Files(numbers)) if !site.is_directory(&[name, b"/"].concat()) => {
+            Some(Candidates::Files(numbers)) if !site.is_directory_name(name) => {
                 let settings = &configs.get(site.directory(numbers[0])).settings;
                 unreachable(site, name, numbers, &mut notes);
                 without_default(site, name, numbers, settings, &mut notes);
@@ -27,7 +27,7 @@ pub fn notes(site: &Site<'_>, configs: &Configs) -> Vec<Note> {
 }
 
 fn note(path: &[u8], what: String) -> Note {
-    Note { path: text(path), line: None, what }
+    Note::about(path, None, what)
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -86,18 +86,16 @@ fn without_default(site: &Site<'_>, name: &[u8], numbers: &[usize], settings: &S
 
 /// Names that answer 404 although there are files that begin with them, because of what is unknown about these (D17).
 fn hidden(site: &Site<'_>, notes: &mut Vec<Note>) {
-    let mut by_name: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
-    for (number, file) in site.tree.files.iter().enumerate() {
-        let Some(name) = names_of(file.name()).next() else { continue };
-        let key = [file.directory(), name].concat();
-        let answers = site.candidates(&key).is_some()
-            || site.file(&key).is_some()
-            || site.is_directory(&[&key[..], b"/"].concat());
-        if !answers {
-            by_name.entry(key).or_default().push(number);
+    for (name, numbers) in site.hidden() {
+        // Of a file's several beginnings the shortest tells it all.
+        let shortest = |&number: &usize| {
+            let file = &site.tree.files[number];
+            names_of(file.name()).next().is_some_and(|first| name[file.directory().len()..] == *first)
+        };
+        let numbers: Vec<_> = numbers.iter().copied().filter(shortest).collect();
+        if numbers.is_empty() {
+            continue;
         }
-    }
-    for (name, numbers) in by_name {
         let Metadata { residue, .. } = &site.known(numbers[0]).metadata;
         let unknown: Vec<_> = residue.iter().skip(1).map(|unknown| text(unknown)).collect();
         let reason = match &unknown[..] {
@@ -111,14 +109,13 @@ fn hidden(site: &Site<'_>, notes: &mut Vec<Note>) {
             count => format!(" and {count} other files"),
         };
         let file = text(site.name(numbers[0]));
-        notes.push(note(&name, format!("answers 404 although there is {file}{others}: {reason}")));
+        notes.push(note(name, format!("answers 404 although there is {file}{others}: {reason}")));
     }
 }
 
 /// Whether a type map has an entry of this name.
 fn lists(site: &Site<'_>, map: usize, file_name: &[u8]) -> bool {
-    let map = site.known(map).type_map.as_ref().and_then(|map| map.parsed.as_ref().ok());
-    map.is_some_and(|map| map.entries.iter().any(|entry| entry.uri == file_name))
+    site.map(map).is_some_and(|map| map.entries.iter().any(|entry| entry.uri == file_name))
 }
 
 /// Files whose whole names are also the beginnings of variants, which a request for that name never gets (D18),

@@ -1,10 +1,11 @@
 //! The site as requests see it: what stands behind a path, a file, a directory or candidates for a choice (R15-R31).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::config::Configs;
 use super::decode::Decoded;
 use super::group::Representations;
+use super::type_map::TypeMap;
 use super::walk::Tree;
 
 /// The tree with the candidates for every name that no file has as a whole.
@@ -14,6 +15,8 @@ pub struct Site<'a> {
     literal: HashMap<&'a [u8], usize>,
     directories: HashSet<&'a [u8]>,
     candidates: HashMap<Vec<u8>, Candidates>,
+    /// Names that begin those of files none of which can stand for them (D17), with these files.
+    hidden: BTreeMap<Vec<u8>, Vec<usize>>,
     /// Plain forms of coded files; their numbers follow those of the files.
     decoded: Vec<Decoded>,
 }
@@ -51,10 +54,12 @@ impl<'a> Site<'a> {
             literal: tree.files.iter().enumerate().map(|(number, file)| (file.key.as_slice(), number)).collect(),
             directories: tree.directories.iter().map(Vec::as_slice).collect(),
             candidates: HashMap::new(),
+            hidden: BTreeMap::new(),
             decoded: Vec::new(),
         };
         if negotiate {
             site.candidates = site.find_candidates(configs);
+            site.hidden = site.find_hidden();
         }
         site
     }
@@ -107,6 +112,21 @@ impl<'a> Site<'a> {
         self.directories.contains(key)
     }
 
+    /// Whether there is a directory that this key, without a final slash, names.
+    pub fn is_directory_name(&self, key: &[u8]) -> bool {
+        self.is_directory(&[key, b"/"].concat())
+    }
+
+    /// Names that begin those of files none of which can stand for them (D17), with these files, sorted.
+    pub fn hidden(&self) -> &BTreeMap<Vec<u8>, Vec<usize>> {
+        &self.hidden
+    }
+
+    /// What a file lists, if it is a type map that can be read.
+    pub fn map(&self, number: usize) -> Option<&TypeMap> {
+        self.known(number).type_map.as_ref().and_then(|map| map.parsed.as_ref().ok())
+    }
+
     /// The candidates for a name. A directory of that name does not matter here.
     pub fn candidates(&self, key: &[u8]) -> Option<&Candidates> {
         self.candidates.get(key)
@@ -115,8 +135,7 @@ impl<'a> Site<'a> {
     /// Whether this is a type map without entries, which counts as nothing (R44).
     pub fn is_empty_map(&self, candidates: &Candidates) -> bool {
         let Candidates::Map(number) = candidates else { return false };
-        let map = self.known(*number).type_map.as_ref().and_then(|map| map.parsed.as_ref().ok());
-        map.is_some_and(|map| map.entries.is_empty())
+        self.map(*number).is_some_and(|map| map.entries.is_empty())
     }
 
     /// All names with candidates, sorted.
@@ -131,7 +150,7 @@ impl<'a> Site<'a> {
         if let Some(number) = self.file(key) {
             return Found::File(number);
         }
-        if self.is_directory(key) || self.is_directory(&[key, b"/"].concat()) {
+        if self.is_directory(key) || self.is_directory_name(key) {
             return Found::Directory;
         }
         match self.candidates(key) {
@@ -139,13 +158,7 @@ impl<'a> Site<'a> {
             Some(candidates) => return Found::Candidates(candidates),
             None => {}
         }
-        let prefix = [key, b"."].concat();
-        let in_directory = |file: &[u8]| !file[prefix.len()..].contains(&b'/');
-        let begins = |file: &[u8]| file.starts_with(&prefix) && in_directory(file);
-        match self.tree.files.iter().any(|file| begins(&file.key)) {
-            true => Found::Hidden,
-            false => Found::Nothing,
-        }
+        if self.hidden.contains_key(key) { Found::Hidden } else { Found::Nothing }
     }
 
     /// For each name that no file has as a whole, the files that can stand for it (R24-R31).
@@ -187,6 +200,21 @@ impl<'a> Site<'a> {
             }
         }
         candidates
+    }
+
+    fn find_hidden(&self) -> BTreeMap<Vec<u8>, Vec<usize>> {
+        let mut hidden: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
+        for (number, file) in self.tree.files.iter().enumerate() {
+            for name in names_of(file.name()) {
+                let key = [file.directory(), name].concat();
+                let answers =
+                    self.candidates.contains_key(&key) || self.file(&key).is_some() || self.is_directory_name(&key);
+                if !answers {
+                    hidden.entry(key).or_default().push(number);
+                }
+            }
+        }
+        hidden
     }
 }
 

@@ -15,6 +15,13 @@ pub struct Note {
     pub what: String,
 }
 
+impl Note {
+    /// A note about the file or resource with this key.
+    pub fn about(key: &[u8], line: Option<usize>, what: impl Into<String>) -> Note {
+        Note { path: String::from_utf8_lossy(key).into_owned(), line, what: what.into() }
+    }
+}
+
 impl std::fmt::Display for Note {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.line {
