@@ -46,6 +46,17 @@ impl Method {
     }
 }
 
+/// How the content of a request is framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// There is none.
+    None,
+    /// So many bytes, at least one.
+    Length(u64),
+    /// Chunks (RFC 9112, section 7.1).
+    Chunked,
+}
+
 /// A field value; several field lines of one name are joined by `", "` (RFC 9110, section 5.3).
 pub type FieldValue<'a> = Option<Cow<'a, [u8]>>;
 
@@ -60,8 +71,10 @@ pub struct RequestHead<'a> {
     pub keep_alive: bool,
     /// Whether the keep-alive must be said, because the client speaks HTTP/1.0.
     pub is_http_1_0: bool,
-    /// Whether content follows the head.
-    pub has_content: bool,
+    /// The content that follows the head (RFC 9112, section 6).
+    pub content: Content,
+    /// Whether the client waits to be told to send the content (RFC 9110, section 10.1.1).
+    pub expects_continue: bool,
     /// Accept.
     pub accept: FieldValue<'a>,
     /// Accept-Language.
@@ -70,8 +83,18 @@ pub struct RequestHead<'a> {
     pub accept_charset: FieldValue<'a>,
     /// Accept-Encoding.
     pub accept_encoding: FieldValue<'a>,
+    /// If-Match.
+    pub if_match: FieldValue<'a>,
     /// If-None-Match.
     pub if_none_match: FieldValue<'a>,
+    /// If-Modified-Since.
+    pub if_modified_since: FieldValue<'a>,
+    /// If-Unmodified-Since.
+    pub if_unmodified_since: FieldValue<'a>,
+    /// If-Range.
+    pub if_range: FieldValue<'a>,
+    /// Range.
+    pub range: FieldValue<'a>,
     /// Negotiate (RFC 2295, section 8.4).
     pub negotiate: FieldValue<'a>,
     /// User-Agent; one of them is not believed in what it says of Negotiate (R87).
@@ -86,12 +109,18 @@ impl<'a> RequestHead<'a> {
             target,
             keep_alive: true,
             is_http_1_0: false,
-            has_content: false,
+            content: Content::None,
+            expects_continue: false,
             accept: None,
             accept_language: None,
             accept_charset: None,
             accept_encoding: None,
+            if_match: None,
             if_none_match: None,
+            if_modified_since: None,
+            if_unmodified_since: None,
+            if_range: None,
+            range: None,
             negotiate: None,
             user_agent: None,
         }
@@ -101,13 +130,18 @@ impl<'a> RequestHead<'a> {
     pub fn field_mut(&mut self, name: &[u8]) -> Option<&mut FieldValue<'a>> {
         // The length decides first: most names of a browser's head are sorted out by it.
         match name.len() {
+            5 if name.eq_ignore_ascii_case(b"range") => Some(&mut self.range),
             6 if name.eq_ignore_ascii_case(b"accept") => Some(&mut self.accept),
+            8 if name.eq_ignore_ascii_case(b"if-match") => Some(&mut self.if_match),
+            8 if name.eq_ignore_ascii_case(b"if-range") => Some(&mut self.if_range),
             9 if name.eq_ignore_ascii_case(b"negotiate") => Some(&mut self.negotiate),
             10 if name.eq_ignore_ascii_case(b"user-agent") => Some(&mut self.user_agent),
             13 if name.eq_ignore_ascii_case(b"if-none-match") => Some(&mut self.if_none_match),
             14 if name.eq_ignore_ascii_case(b"accept-charset") => Some(&mut self.accept_charset),
             15 if name.eq_ignore_ascii_case(b"accept-language") => Some(&mut self.accept_language),
             15 if name.eq_ignore_ascii_case(b"accept-encoding") => Some(&mut self.accept_encoding),
+            17 if name.eq_ignore_ascii_case(b"if-modified-since") => Some(&mut self.if_modified_since),
+            19 if name.eq_ignore_ascii_case(b"if-unmodified-since") => Some(&mut self.if_unmodified_since),
             _ => None,
         }
     }
@@ -184,9 +218,11 @@ fn head<'a>(request: &httparse::Request<'_, 'a>) -> Result<RequestHead<'a>, Stat
                 }
             }
         } else if name.eq_ignore_ascii_case(b"content-length") {
-            head.has_content |= value.trim_ascii() != b"0";
+            if value.trim_ascii() != b"0" {
+                head.content = Content::Length(1);
+            }
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            head.has_content = true;
+            head.content = Content::Chunked;
         }
     }
     // RFC 9112, section 3.2: exactly one Host in HTTP/1.1, never two in any version.
@@ -194,7 +230,7 @@ fn head<'a>(request: &httparse::Request<'_, 'a>) -> Result<RequestHead<'a>, Stat
         return Err(Status::BadRequest);
     }
     // Content is not read: what follows on the connection could be mistaken for a request.
-    head.keep_alive &= !head.has_content;
+    head.keep_alive &= head.content == Content::None;
     Ok(head)
 }
 

@@ -108,7 +108,7 @@ impl Session<'_> {
                         (true, false) => Connection::Implied,
                     };
                     self.push(&answer::answer(webroot, &head), connection)?;
-                    match (keep, head.has_content) {
+                    match (keep, head.content != request::Content::None) {
                         (true, _) => None,
                         (false, false) => Some(Next::Close),
                         (false, true) => Some(Next::CloseUnread),
