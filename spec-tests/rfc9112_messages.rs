@@ -78,6 +78,11 @@ fn methods() {
         ("POST", "/none", 404, None),
         ("get", "/a", 501, None),
         ("BREW", "/a", 501, None),
+        ("CONNECT", "host:80", 405, Some(allow)),
+        ("CONNECT", "host", 400, None),
+        ("CONNECT", "/a", 400, None),
+        ("GET", "http://user@host/a", 400, None),
+        ("GET", "http://host/a", 200, None),
     ] {
         let response = server.request(method, target, &[]);
         assert_eq!((response.status, response.field("Allow")), (status, allowed), "{method} {target}");

@@ -186,17 +186,20 @@ fn found<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, listener: &mut imp
     let root_policy = webroot.settings().policy;
     let mut asked = Asked { webroot, request, query: None, path_info: false, as_get: false, maps: 0 };
     match request.method {
-        Method::Options if request.target == b"*" => return generated::options(ALLOW, b""),
         Method::Trace => return asked.not_allowed(root_policy, b""),
         Method::Unknown if root_policy == Policy::Modern => return asked.error(Status::NotImplemented, root_policy),
         _ => {}
     }
     let mut scratch = Vec::new();
-    let parts = target::parse(request.target);
-    let key = parts.and_then(|parts| {
-        asked.query = parts.query;
-        target::key(parts.path, &mut scratch)
-    });
+    let key = match target::parse(request.method, request.target) {
+        Ok(target::Target::Resource { path, query }) => {
+            asked.query = query;
+            target::key(path, &mut scratch)
+        }
+        Ok(target::Target::Server) => return generated::options(ALLOW, b""),
+        Ok(target::Target::Tunnel) => return asked.not_allowed(root_policy, b""),
+        Err(status) => Err(status),
+    };
     let key = match key {
         Ok(key) => key,
         Err(status) => return asked.error(status, root_policy),
@@ -377,7 +380,7 @@ fn representation<'w>(stored: StoredVariant<'w>, request: &RequestHead<'_>) -> A
 /// What becomes of a representation if the method does not ask for it. Apache judges methods last (R22).
 fn judged<'w>(answer: Answer<'w>, policy: Policy, asked: &Asked<'w, '_>) -> Answer<'w> {
     match asked.request.method {
-        Method::Get | Method::Head | Method::Post | Method::Trace => answer,
+        Method::Get | Method::Head | Method::Post | Method::Trace | Method::Connect => answer,
         Method::Options => generated::options(APACHE_ALLOW, answer.fields.bytes()),
         Method::NotAllowed => asked.not_allowed(policy, &about_choice(&answer)),
         Method::Unknown => {

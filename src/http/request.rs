@@ -25,6 +25,8 @@ pub enum Method {
     Options,
     /// Send the request back; refused, whatever is asked for.
     Trace,
+    /// Open a tunnel; refused, whatever it should lead to.
+    Connect,
     /// Another method of RFC 9110 or RFC 5789 that no resource here allows.
     NotAllowed,
     /// A method this server has never heard of.
@@ -40,7 +42,8 @@ impl Method {
             "POST" => Method::Post,
             "OPTIONS" => Method::Options,
             "TRACE" => Method::Trace,
-            "PUT" | "DELETE" | "PATCH" | "CONNECT" => Method::NotAllowed,
+            "CONNECT" => Method::Connect,
+            "PUT" | "DELETE" | "PATCH" => Method::NotAllowed,
             _ => Method::Unknown,
         }
     }

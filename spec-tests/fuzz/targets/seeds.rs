@@ -60,7 +60,8 @@ fn write(seeds: &Path) {
             Accept-Encoding: x-gzip, br;q=0\r\nNegotiate: 1.0, *\r\nIf-None-Match: *\r\nContent-Length: 0\r\n";
         format!("GET {path} HTTP/1.0\r\n{fields}\r\n").into_bytes()
     }));
-    targets.extend(["http://host:1/a/../b//%2e/c?d", "/%41%2f", "/a/./b/..", "*"].map(|path| path.as_bytes().to_vec()));
+    let forms = ["http://host:1/a/../b//%2e/c?d", "/%41%2f", "/a/./b/..", "*", "[::1.2.3.4]:80", "[v1.a:b]", "h%41-_.:1"];
+    targets.extend(forms.map(|target| target.as_bytes().to_vec()));
     tags.insert(b"\x03abc\"x\", W/\"abc\"".to_vec());
     for (target, inputs) in [
         ("request", &requests),
