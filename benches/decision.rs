@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use connegd::answer::{Content, answer};
 use connegd::build::{self, Config, Options, Report};
-use connegd::http::request::{self, Parsed};
+use connegd::http::request::{self, Limits, Parsed};
 use connegd::negotiation::{Algorithm, Choice, NoTrace, Preferences, select};
 use connegd::resource::{Dimensions, Policy, Settings, Variant};
 use connegd::webroot::Mapped;
@@ -87,11 +87,11 @@ fn whole(criterion: &mut Criterion) {
     for (name, text, file) in
         [("Chrome, 8 variants", CHROME, "index.de.html"), ("agent, 2 variants", AGENT, "chart.svg")]
     {
-        let Parsed::Head(head, _) = request::parse(text.as_bytes()) else { panic!("{text}") };
+        let Parsed::Head(head, _) = request::parse(text.as_bytes(), &Limits::default()) else { panic!("{text}") };
         let selected = answer(mapped.webroot(), &head).selected.expect("a variant");
         assert_eq!(selected.variant().file_name, file.as_bytes());
         group.bench_function(format!("head, {name}"), |bencher| {
-            bencher.iter(|| matches!(request::parse(black_box(text.as_bytes())), Parsed::Head(..)));
+            bencher.iter(|| matches!(request::parse(black_box(text.as_bytes()), &Limits::default()), Parsed::Head(..)));
         });
         group.bench_function(format!("answer, {name}"), |bencher| {
             bencher.iter(|| matches!(answer(mapped.webroot(), black_box(&head)).content, Content::Stored(_)));
@@ -114,7 +114,7 @@ fn long(criterion: &mut Criterion) {
     ] {
         let text = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{field}: {value}\r\n\r\n");
         assert!((55_000..65_536).contains(&text.len()), "{}", text.len());
-        let Parsed::Head(head, _) = request::parse(text.as_bytes()) else { panic!("{name}") };
+        let Parsed::Head(head, _) = request::parse(text.as_bytes(), &Limits::default()) else { panic!("{name}") };
         let selected = answer(mapped.webroot(), &head).selected.expect("a variant");
         assert_eq!(selected.variant().file_name, file.as_bytes());
         group.throughput(Throughput::Elements(COUNT as u64));

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use connegd::answer::{Content, answer};
 use connegd::build::{self, Config, Options, Report};
-use connegd::http::request::{self, Parsed};
+use connegd::http::request::{self, Limits, Parsed};
 use connegd::webroot::Mapped;
 
 /// The system's allocator, and what it was asked for: how often, and for how many bytes.
@@ -80,7 +80,7 @@ fn head(target: &str, fields: &str) -> String {
 
 /// Asks `webroot`; returns status and file, and how often and how many bytes the decision allocated.
 fn ask(webroot: &Mapped, head: &str) -> (u16, String, usize, usize) {
-    let Parsed::Head(head, _) = request::parse(head.as_bytes()) else { panic!("{head}") };
+    let Parsed::Head(head, _) = request::parse(head.as_bytes(), &Limits::default()) else { panic!("{head}") };
     let (answer, calls, bytes) = counted(|| answer(webroot.webroot(), &head));
     let file = answer
         .selected
@@ -98,7 +98,9 @@ const CHROME: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/53
 #[test]
 fn ordinary_requests_allocate_nothing() {
     let chart = chart();
-    let Parsed::Head(request, _) = request::parse(b"GET /2005/chart.svg HTTP/1.0\r\n\r\n") else { panic!() };
+    let Parsed::Head(request, _) = request::parse(b"GET /2005/chart.svg HTTP/1.0\r\n\r\n", &Limits::default()) else {
+        panic!()
+    };
     let etag = answer(chart.webroot(), &request).selected.expect("a file").etag().to_vec();
     let current = format!("If-None-Match: \"other\", {}\r\n", String::from_utf8_lossy(&etag));
     for (target, fields, status, file) in [
@@ -116,7 +118,7 @@ fn ordinary_requests_allocate_nothing() {
     }
     let negotiated = answer(
         chart.webroot(),
-        &match request::parse(b"GET / HTTP/1.0\r\n\r\n") {
+        &match request::parse(b"GET / HTTP/1.0\r\n\r\n", &Limits::default()) {
             Parsed::Head(head, _) => head,
             other => panic!("{other:?}"),
         },

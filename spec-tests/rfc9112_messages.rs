@@ -132,7 +132,7 @@ fn who_keeps_the_connection_and_who_closes_it() {
         ("GET /a HTTP/1.0\r\n\r\n", false, Some("close")),
         ("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", true, Some("keep-alive")),
         ("GET /none HTTP/1.1\r\nHost: x\r\n\r\n", true, None),
-        ("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", false, Some("close")),
+        ("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", true, None),
     ] {
         let mut connection = server.connect();
         connection.send(request);

@@ -12,7 +12,7 @@ use connegd::build::{self, Config};
 use connegd::cli::args::Connegd;
 use connegd::cli::message::{self, Outcome};
 use connegd::cli::progress::Progress;
-use connegd::runtime::{Options, Server};
+use connegd::runtime::{Limits, Options, Server};
 use connegd::webroot::Mapped;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -36,7 +36,7 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
         Some(workers) => workers.get(),
         None => std::thread::available_parallelism()?.get(),
     };
-    let server = Server::start(webroot, listeners, Options { workers })?;
+    let server = Server::start(webroot, listeners, Options { workers, limits: Limits::default() })?;
     for address in server.addresses() {
         writeln!(stdout(), "listening on http://{address}")?;
     }

@@ -3,6 +3,7 @@
 use super::config::Config;
 use super::type_map::Type;
 use super::well_known;
+use crate::http::grammar::is_token_byte;
 use crate::resource::{Level, Policy, Quality};
 
 /// What a file's name says of its content.
@@ -290,7 +291,7 @@ pub(super) fn is_token(text: &str) -> bool {
 }
 
 fn is_token_character(character: char) -> bool {
-    character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(character)
+    u8::try_from(character).is_ok_and(is_token_byte)
 }
 
 #[cfg(test)]

@@ -45,6 +45,15 @@ impl<'a> Item<'a> {
     }
 }
 
+/// Whether a byte may stand in a token (RFC 9110, section 5.6.2).
+pub const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+        )
+}
+
 /// White space as Apache counts it: space, tab, LF, CR, VT, FF.
 pub const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)

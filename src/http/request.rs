@@ -3,14 +3,27 @@
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
-use super::Status;
+use super::{Status, target};
 
-/// Most fields that a head may hold.
-pub const MAX_FIELDS: usize = 100;
-/// Longest head in bytes, request line included.
-pub const MAX_HEAD: usize = 64 * 1024;
-/// Longest request target in bytes.
-pub const MAX_TARGET: usize = 8 * 1024;
+/// The most fields that [`Limits::fields`] can allow: there is room for them on the stack.
+pub const MOST_FIELDS: usize = 256;
+
+/// What a head may hold. What goes beyond has a status of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the request target; beyond it 414.
+    pub target: usize,
+    /// Bytes of the whole head, request line included; beyond it 431, or 414 if the request line does not end.
+    pub head: usize,
+    /// Fields, at most [`MOST_FIELDS`]; beyond it 431.
+    pub fields: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { target: 8 * 1024, head: 64 * 1024, fields: 100 }
+    }
+}
 
 /// What the request asks to be done (RFC 9110, section 9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,14 +183,30 @@ pub enum Parsed<'a> {
     Reject(Status),
 }
 
-/// Parses the head at the beginning of `bytes`.
-pub fn parse(bytes: &[u8]) -> Parsed<'_> {
-    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+/// How many bytes of empty lines `bytes` begins with; clients that are older than their protocol send some behind the
+/// content of a request (RFC 9112, section 2.2).
+pub fn empty_lines(bytes: &[u8]) -> usize {
+    bytes.chunks_exact(2).take_while(|pair| pair == b"\r\n").count() * 2
+}
+
+/// Parses the head at the beginning of `bytes`, of which no more is looked at than a head may have.
+///
+/// The syntax is that of RFC 9112 to the letter where a lenient reading would let two servers see different requests:
+/// lines end in CRLF, nothing stands before a colon, and there is one way to say how long the content is.
+pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Parsed<'a> {
+    let bytes = &bytes[..bytes.len().min(limits.head)];
+    match bytes {
+        // The parser would skip these, and a lone LF with them.
+        [b'\r'] => return Parsed::NeedMore,
+        [b'\r' | b'\n', ..] => return Parsed::Reject(Status::BadRequest),
+        _ => {}
+    }
+    let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut request = httparse::Request::new(&mut []);
-    let length = match request.parse_with_uninit_headers(bytes, &mut fields) {
-        Ok(httparse::Status::Complete(length)) if length <= MAX_HEAD => length,
-        Ok(httparse::Status::Complete(_)) => return Parsed::Reject(Status::RequestHeaderFieldsTooLarge),
-        Ok(httparse::Status::Partial) if bytes.len() < MAX_HEAD => return Parsed::NeedMore,
+    let room = &mut fields[..limits.fields.min(MOST_FIELDS)];
+    let length = match request.parse_with_uninit_headers(bytes, room) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) if bytes.len() < limits.head => return Parsed::NeedMore,
         Ok(httparse::Status::Partial) if bytes.contains(&b'\n') => {
             return Parsed::Reject(Status::RequestHeaderFieldsTooLarge);
         }
@@ -186,16 +215,30 @@ pub fn parse(bytes: &[u8]) -> Parsed<'_> {
         Err(httparse::Error::Version) => return Parsed::Reject(Status::HttpVersionNotSupported),
         Err(_) => return Parsed::Reject(Status::BadRequest),
     };
-    match head(&request) {
+    if !lines_end_in_crlf(&bytes[..length], &request) {
+        return Parsed::Reject(Status::BadRequest);
+    }
+    match head(&request, limits) {
         Ok(head) => Parsed::Head(head, length),
         Err(status) => Parsed::Reject(status),
     }
 }
 
+/// Whether every line of `head` ends in CRLF; the parser also takes a lone LF. A line ends where the name of the next
+/// field begins.
+fn lines_end_in_crlf(head: &[u8], request: &httparse::Request<'_, '_>) -> bool {
+    let start = head.as_ptr() as usize;
+    let follows_crlf = |name: &str| {
+        let at = (name.as_ptr() as usize).wrapping_sub(start);
+        head.get(at.wrapping_sub(2)..at) == Some(b"\r\n")
+    };
+    head.ends_with(b"\r\n\r\n") && request.headers.iter().all(|field| follows_crlf(field.name))
+}
+
 /// The head that httparse found, judged.
-fn head<'a>(request: &httparse::Request<'_, 'a>) -> Result<RequestHead<'a>, Status> {
+fn head<'a>(request: &httparse::Request<'_, 'a>, limits: &Limits) -> Result<RequestHead<'a>, Status> {
     let target = request.path.unwrap_or_default().as_bytes();
-    if target.len() > MAX_TARGET {
+    if target.len() > limits.target {
         return Err(Status::UriTooLong);
     }
     let is_http_1_0 = request.version == Some(0);
@@ -205,44 +248,90 @@ fn head<'a>(request: &httparse::Request<'_, 'a>) -> Result<RequestHead<'a>, Stat
         is_http_1_0,
         ..RequestHead::get(target)
     };
-    let mut hosts = 0;
+    let (mut is_double, mut closes) = (false, false);
+    let (mut host, mut length) = (None, None);
+    let mut transfer_encoding = None;
+    let mut expect = None;
     for httparse::Header { name, value } in request.headers.iter() {
         let name = name.as_bytes();
         if let Some(field) = head.field_mut(name) {
             join_field(field, value);
-        } else if name.eq_ignore_ascii_case(b"host") {
-            hosts += 1;
-        } else if name.eq_ignore_ascii_case(b"connection") {
-            for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
-                if option.eq_ignore_ascii_case(b"close") {
-                    head.keep_alive = false;
-                } else if option.eq_ignore_ascii_case(b"keep-alive") && is_http_1_0 {
-                    head.keep_alive = true;
+            continue;
+        }
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => is_double |= host.replace(*value).is_some(),
+            6 if name.eq_ignore_ascii_case(b"expect") => join_field(&mut expect, value),
+            // RFC 9112, section 9.3: `close` is the last word.
+            10 if name.eq_ignore_ascii_case(b"connection") => {
+                for option in list(value) {
+                    closes |= option.eq_ignore_ascii_case(b"close");
+                    head.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                 }
             }
-        } else if name.eq_ignore_ascii_case(b"content-length") {
-            if value.trim_ascii() != b"0" {
-                head.content = Content::Length(1);
-            }
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            head.content = Content::Chunked;
+            14 if name.eq_ignore_ascii_case(b"content-length") => is_double |= length.replace(*value).is_some(),
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => join_field(&mut transfer_encoding, value),
+            _ => {}
         }
     }
-    // RFC 9112, section 3.2: exactly one Host in HTTP/1.1, never two in any version.
-    if hosts > 1 || (hosts == 0 && !is_http_1_0) {
+    head.keep_alive &= !closes;
+    // RFC 9112, section 3.2, and 6.3: two lengths are one too many even if they agree; not everybody takes the same.
+    let is_addressed = host.map_or(is_http_1_0, target::is_valid_host);
+    if is_double || !is_addressed {
         return Err(Status::BadRequest);
     }
-    // Content is not read: what follows on the connection could be mistaken for a request.
-    head.keep_alive &= head.content == Content::None;
+    head.content = match (length.map(read_length).transpose()?, transfer_encoding) {
+        (None | Some(0), None) => Content::None,
+        (Some(length), None) => Content::Length(length),
+        // Section 6.1: who sends both, or this in HTTP/1.0, may mean to smuggle a request past somebody.
+        (Some(_), Some(_)) => return Err(Status::BadRequest),
+        (None, Some(_)) if is_http_1_0 => return Err(Status::BadRequest),
+        (None, Some(codings)) => read_transfer_encoding(&codings)?,
+    };
+    if let Some(expectations) = expect.filter(|_| !is_http_1_0) {
+        let mut expectations = list(&expectations);
+        if !expectations.all(|expectation| expectation.eq_ignore_ascii_case(b"100-continue")) {
+            return Err(Status::ExpectationFailed);
+        }
+        head.expects_continue = head.content != Content::None;
+    }
     Ok(head)
+}
+
+/// The members of a list of tokens, without the empty ones.
+fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
+}
+
+/// The value of Content-Length (RFC 9110, section 8.6), in bytes.
+fn read_length(value: &[u8]) -> Result<u64, Status> {
+    let digit = |length: u64, &byte: &u8| {
+        let digit = byte.checked_sub(b'0').filter(|&digit| digit <= 9)?;
+        length.checked_mul(10)?.checked_add(digit.into())
+    };
+    let length = value.iter().try_fold(0, digit).filter(|_| !value.is_empty());
+    length.ok_or(Status::BadRequest)
+}
+
+/// The value of Transfer-Encoding (RFC 9112, sections 6.1 and 7): chunks and nothing else.
+fn read_transfer_encoding(value: &[u8]) -> Result<Content, Status> {
+    let codings: Vec<_> = list(value).collect();
+    let is_chunked = |coding: &&[u8]| coding.eq_ignore_ascii_case(b"chunked");
+    match codings.split_last() {
+        None => Err(Status::BadRequest),
+        Some((_, before)) if before.iter().any(is_chunked) => Err(Status::BadRequest),
+        Some((last, [])) if is_chunked(last) => Ok(Content::Chunked),
+        Some(_) => Err(Status::NotImplemented),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const LIMITS: Limits = Limits { target: 8 * 1024, head: 64 * 1024, fields: 100 };
+
     fn head(text: &str) -> RequestHead<'_> {
-        match parse(text.as_bytes()) {
+        match parse(text.as_bytes(), &LIMITS) {
             Parsed::Head(head, length) => {
                 assert_eq!(length, text.len());
                 head
@@ -252,7 +341,7 @@ mod tests {
     }
 
     fn rejection(text: &[u8]) -> Status {
-        match parse(text) {
+        match parse(text, &LIMITS) {
             Parsed::Reject(status) => status,
             other => panic!("{:?}: {other:?}", String::from_utf8_lossy(text)),
         }
@@ -272,9 +361,79 @@ mod tests {
         assert!(!head("GET / HTTP/1.1\r\nHost: a\r\nConnection: x, Close\r\n\r\n").keep_alive);
         assert!(!head("GET / HTTP/1.0\r\n\r\n").keep_alive);
         assert!(head("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n").keep_alive);
-        assert!(!head("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n").keep_alive);
-        assert!(head("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").keep_alive);
-        assert!(!head("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").keep_alive);
+        assert!(!head("GET / HTTP/1.0\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n").keep_alive);
+    }
+
+    #[test]
+    fn how_content_is_framed() {
+        let content = |fields: &str| {
+            let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+            match parse(text.as_bytes(), &Limits::default()) {
+                Parsed::Head(head, _) => Ok((head.content, head.expects_continue)),
+                Parsed::Reject(status) => Err(status.code()),
+                other => panic!("{fields:?}: {other:?}"),
+            }
+        };
+        for (fields, expected) in [
+            ("", Ok((Content::None, false))),
+            ("Content-Length: 0\r\n", Ok((Content::None, false))),
+            ("Content-Length: 003\r\n", Ok((Content::Length(3), false))),
+            ("Content-Length: 18446744073709551615\r\n", Ok((Content::Length(u64::MAX), false))),
+            ("Content-Length: 18446744073709551616\r\n", Err(400)),
+            ("Content-Length:\r\n", Err(400)),
+            ("Content-Length: +3\r\n", Err(400)),
+            ("Content-Length: 3, 3\r\n", Err(400)),
+            ("Content-Length: 3\r\nContent-Length: 3\r\n", Err(400)),
+            ("Content-Length: 0x3\r\n", Err(400)),
+            ("Transfer-Encoding: Chunked\r\n", Ok((Content::Chunked, false))),
+            ("Transfer-Encoding: , chunked ,\r\n", Ok((Content::Chunked, false))),
+            ("Transfer-Encoding: gzip, chunked\r\n", Err(501)),
+            ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", Err(501)),
+            ("Transfer-Encoding: chunked;x\r\n", Err(501)),
+            ("Transfer-Encoding: xchunked\r\n", Err(501)),
+            ("Transfer-Encoding: chunked, chunked\r\n", Err(400)),
+            ("Transfer-Encoding: chunked, gzip\r\n", Err(400)),
+            ("Transfer-Encoding:\r\n", Err(400)),
+            ("Transfer-Encoding: \x0bchunked\r\n", Err(400)),
+            ("Transfer-Encoding : chunked\r\n", Err(400)),
+            ("Content-Length: 0\r\nTransfer-Encoding: chunked\r\n", Err(400)),
+            ("Content-Length: 3\r\nExpect: 100-Continue\r\n", Ok((Content::Length(3), true))),
+            ("Expect: 100-continue\r\n", Ok((Content::None, false))),
+            ("Expect: 100-continue, x\r\n", Err(417)),
+            ("Expect: 200-ok\r\n", Err(417)),
+        ] {
+            assert_eq!(content(fields), expected, "{fields:?}");
+        }
+        assert!(!head("GET / HTTP/1.0\r\nContent-Length: 3\r\nExpect: x\r\n\r\n").expects_continue);
+        assert_eq!(rejection(b"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), Status::BadRequest);
+    }
+
+    #[test]
+    fn lines_end_in_crlf_and_nothing_else() {
+        for text in [
+            "GET / HTTP/1.1\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nx: y\nz: w\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n\n",
+            "GET / HTTP/1.0\n\r\n",
+            "GET / HTTP/1.0\r\n\n",
+            "GET / HTTP/1.0\n\n",
+            "\nGET / HTTP/1.0\r\n\r\n",
+            "\r\rGET / HTTP/1.0\r\n\r\n",
+            "GET / HTTP/1.0\r\nx: y\rz: w\r\n\r\n",
+            "GET / HTTP/1.0\r\nx: y\r\n z\r\n\r\n",
+            "GET / HTTP/1.0\r\n x: y\r\n\r\n",
+            "GET / HTTP/1.0\r\nx : y\r\n\r\n",
+            "GET / HTTP/1.0\r\n: y\r\n\r\n",
+            "GET / HTTP/1.0\r\nx\r\n\r\n",
+            "GET / HTTP/1.0\r\nx: \0\r\n\r\n",
+            "GET  / HTTP/1.0\r\n\r\n",
+            "GET / HTTP/1.0 \r\n\r\n",
+        ] {
+            assert_eq!(rejection(text.as_bytes()), Status::BadRequest, "{text:?}");
+        }
+        assert_eq!(empty_lines(b"\r\n\r\n\rGET"), 4);
+        assert_eq!(empty_lines(b"GET\r\n"), 0);
     }
 
     #[test]
@@ -283,20 +442,29 @@ mod tests {
         assert_eq!(rejection(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), Status::BadRequest);
         assert_eq!(rejection(b"GET / HTTP/2.0\r\nHost: a\r\n\r\n"), Status::HttpVersionNotSupported);
         assert_eq!(rejection(b"\x16\x03\x01\x02\x00\x01"), Status::BadRequest);
-        let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(MAX_TARGET));
+        let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(LIMITS.target));
         assert_eq!(rejection(long.as_bytes()), Status::UriTooLong);
-        assert_eq!(rejection(&[b"GET /", &vec![b'a'; MAX_HEAD][..]].concat()), Status::UriTooLong);
-        let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "x: y\r\n".repeat(MAX_FIELDS));
+        assert_eq!(rejection(&[b"GET /", &vec![b'a'; LIMITS.head][..]].concat()), Status::UriTooLong);
+        let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "x: y\r\n".repeat(LIMITS.fields));
         assert_eq!(rejection(many.as_bytes()), Status::RequestHeaderFieldsTooLarge);
-        let wide = format!("GET / HTTP/1.1\r\nHost: a\r\nx: {}", "y".repeat(MAX_HEAD));
+        let wide = format!("GET / HTTP/1.1\r\nHost: a\r\nx: {}", "y".repeat(LIMITS.head));
         assert_eq!(rejection(wide.as_bytes()), Status::RequestHeaderFieldsTooLarge);
+    }
+
+    #[test]
+    fn hosts() {
+        assert_eq!(rejection(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"), Status::BadRequest);
+        assert_eq!(rejection(b"GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n"), Status::BadRequest);
+        for host in ["", "a", "a:80", "[::1]:80"] {
+            assert!(head(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).keep_alive, "{host}");
+        }
     }
 
     #[test]
     fn half_a_head_is_not_a_head() {
         let text = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
         for end in 0..text.len() {
-            assert!(matches!(parse(&text[..end]), Parsed::NeedMore), "{end}");
+            assert!(matches!(parse(&text[..end], &LIMITS), Parsed::NeedMore), "{end}");
         }
     }
 }

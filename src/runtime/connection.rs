@@ -1,13 +1,19 @@
 //! One connection: heads in, answers out, in order, until either side ends it.
+//!
+//! It talks to a [`Wire`], which is a socket or, for tests, something that behaves like one.
 
+use std::fs::File;
 use std::io;
-use std::sync::Arc;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::date;
-use super::transfer::Socket;
+use super::limits::Limits;
+use super::phase::Phase;
 use crate::answer::{self, Answer, Content};
-use crate::http::request::{self, MAX_HEAD, Parsed};
+use crate::http::Status;
+use crate::http::content::Skipper;
+use crate::http::request::{self, Method, Parsed, RequestHead};
 use crate::http::response::{self, Connection};
 use crate::webroot::Mapped;
 
@@ -20,35 +26,73 @@ const READ_ROOM: usize = 4 * 1024;
 const COLLECTED: usize = 128 * 1024;
 /// An idle connection keeps no write buffer larger than this, in bytes.
 const KEPT: usize = 8 * 1024;
-/// How much is read of what follows a request that could not be understood, in bytes.
-const LINGER: usize = 256 * 1024;
-
-/// What a connection and the server know of each other.
-#[derive(Debug, Default)]
-pub(super) struct State {
-    /// Whether a request has been read whose answer has not been sent.
-    pub busy: AtomicBool,
-}
+/// How much is read of what follows a last answer, in bytes, so that the client can read that.
+const LINGER: usize = 16 << 20;
 
 /// What all connections share.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub struct Shared {
+    /// What is served.
     pub webroot: Mapped,
+    /// What a client may ask.
+    pub limits: Limits,
     /// Whether the server is about to end: each connection closes after the answer it is at.
     pub stopping: AtomicBool,
 }
 
-/// Serves a connection to its end. Errors of the socket end it; there is nobody to tell.
-pub(super) fn serve(socket: Socket, shared: &Arc<Shared>, state: &State) {
-    let _ = Session { socket, shared, state, input: Vec::with_capacity(READ_ROOM), output: Vec::new() }.run();
+/// Bytes in both directions.
+pub trait Wire {
+    /// Says what the connection is at, so that it can be told if that takes too long.
+    fn enter(&mut self, phase: Phase);
+
+    /// Reads what is there into the spare room of `buffer`, of which there must be some, waiting if nothing is.
+    /// Returns the number of bytes, 0 at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::TimedOut`] if the phase took too long; else those of the socket.
+    fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize>;
+
+    /// Sends all of `bytes`. `more` tells the kernel that something follows at once.
+    ///
+    /// # Errors
+    ///
+    /// Those of the socket, or that the client was too slow.
+    fn send(&mut self, bytes: &[u8], more: bool) -> io::Result<()>;
+
+    /// Sends `range` of `file` without copying it.
+    ///
+    /// # Errors
+    ///
+    /// Besides those of [`Wire::send`]: if the file ends before the range does.
+    fn send_file(&mut self, file: &File, range: Range<u64>) -> io::Result<()>;
+
+    /// Says that nothing more will be sent.
+    ///
+    /// # Errors
+    ///
+    /// Those of the socket.
+    fn finish_sending(&mut self) -> io::Result<()>;
 }
 
-struct Session<'s> {
-    socket: Socket,
+/// Serves a connection to its end. Errors of the socket end it; there is nobody to tell.
+pub fn serve(wire: impl Wire, shared: &Shared) {
+    let (input, output) = (Vec::with_capacity(READ_ROOM), Vec::new());
+    let session = Session { wire, shared, phase: Phase::Opening, input, start: 0, unfinished: 0, output };
+    let _ = session.run();
+}
+
+struct Session<'s, W> {
+    wire: W,
     shared: &'s Shared,
-    state: &'s State,
-    /// Bytes received and not yet understood.
+    /// What is waited for when all that can be answered is.
+    phase: Phase,
+    /// Bytes received.
     input: Vec<u8>,
+    /// How many of them have been understood.
+    start: usize,
+    /// How many of the others are known to be the beginning of a head.
+    unfinished: usize,
     /// Bytes to be sent.
     output: Vec<u8>,
 }
@@ -57,74 +101,191 @@ struct Session<'s> {
 enum Next {
     Read,
     Close,
-    /// After an answer to what was not understood.
-    CloseUnread,
+    /// The client may still send, and not have read the last answer.
+    Linger,
 }
 
-impl Session<'_> {
+/// What is to be done about a request that has been understood.
+struct Exchange<'w> {
+    answer: Answer<'w>,
+    connection: Connection,
+    content: request::Content,
+    expectation: Expectation,
+}
+
+/// What a client with content expects of the server (RFC 9110, section 10.1.1).
+#[derive(Clone, Copy, PartialEq)]
+enum Expectation {
+    /// That it reads.
+    None,
+    /// A word before the content is sent; it gets it.
+    Continue,
+    /// The same, but its content is good for nothing: it gets the answer instead.
+    Answer,
+}
+
+impl<'s, W: Wire> Session<'s, W> {
     fn run(mut self) -> io::Result<()> {
+        self.wire.enter(self.phase);
         loop {
-            if self.socket.read(&mut self.input)? == 0 {
-                return Ok(());
-            }
-            self.state.busy.store(true, Ordering::Release);
-            let next = self.answer_all()?;
-            self.socket.send(&self.output, false)?;
-            self.output.clear();
+            let next = match self.wire.read(&mut self.input) {
+                Ok(0) => self.give_up(None)?,
+                Ok(_) => self.answer_all()?,
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => self.give_up(Some(Status::RequestTimeout))?,
+                Err(error) => return Err(error),
+            };
+            self.flush()?;
             self.output.shrink_to(KEPT);
-            // A head that is only half there is nothing begun: the server need not wait for the rest.
-            self.state.busy.store(false, Ordering::Release);
             match next {
                 Next::Read => self.make_room(),
                 Next::Close => return Ok(()),
-                Next::CloseUnread => {
-                    self.socket.close_politely(&mut self.input, LINGER);
-                    return Ok(());
-                }
+                Next::Linger => return self.linger(),
             }
         }
     }
 
     /// Answers every request that has arrived whole. Small answers are left in `output`.
     fn answer_all(&mut self) -> io::Result<Next> {
-        let mut start = 0;
+        // Parsing all of a head again for each of its bytes would take quadratic time, and only a line end can end it.
+        if self.unfinished > 0 && self.is_unfinished() {
+            self.unfinished = self.input.len();
+            return Ok(Next::Read);
+        }
+        let mut answered = false;
         let next = loop {
-            // The input is lent out for as long as the head refers to it.
-            let input = std::mem::take(&mut self.input);
-            let parsed = request::parse(&input[start..]);
-            let done = match parsed {
-                Parsed::NeedMore => Some(Next::Read),
-                Parsed::Reject(status) => {
-                    self.push(&answer::rejection(status), Connection::Close)?;
-                    Some(Next::CloseUnread)
-                }
-                Parsed::Head(head, length) => {
-                    start += length;
-                    let webroot = self.shared.webroot.webroot();
-                    let keep = head.keep_alive && !self.shared.stopping.load(Ordering::Relaxed);
-                    let connection = match (keep, head.is_http_1_0) {
-                        (false, _) => Connection::Close,
-                        (true, true) => Connection::KeepAlive,
-                        (true, false) => Connection::Implied,
-                    };
-                    self.push(&answer::answer(webroot, &head), connection)?;
-                    match (keep, head.content != request::Content::None) {
-                        (true, _) => None,
-                        (false, false) => Some(Next::Close),
-                        (false, true) => Some(Next::CloseUnread),
-                    }
-                }
-            };
-            self.input = input;
-            if let Some(next) = done {
-                break next;
-            }
-            if start == self.input.len() {
+            self.start += request::empty_lines(&self.input[self.start..]);
+            if self.start == self.input.len() {
                 break Next::Read;
             }
+            let exchange = match request::parse(&self.input[self.start..], &self.shared.limits.head) {
+                Parsed::NeedMore => break Next::Read,
+                Parsed::Reject(status) => {
+                    self.refuse(status)?;
+                    break Next::Linger;
+                }
+                Parsed::Head(head, length) => {
+                    let exchange = self.exchange(&head);
+                    self.start += length;
+                    exchange
+                }
+            };
+            self.wire.enter(Phase::Answering);
+            answered = true;
+            if !self.perform(exchange)? {
+                let all_is_read = self.start == self.input.len() && self.input.len() < self.input.capacity();
+                break if all_is_read { Next::Close } else { Next::Linger };
+            }
         };
-        self.input.drain(..start);
+        self.input.drain(..self.start);
+        self.start = 0;
+        self.unfinished = self.input.len();
+        if matches!(next, Next::Read) {
+            self.await_more(answered);
+        }
         Ok(next)
+    }
+
+    /// Whether no head can have been ended since the last look.
+    fn is_unfinished(&self) -> bool {
+        self.input.len() < self.shared.limits.head.head && !self.input[self.unfinished..].contains(&b'\n')
+    }
+
+    /// What is to be done about a request.
+    fn exchange(&self, head: &RequestHead<'_>) -> Exchange<'s> {
+        let shared = self.shared;
+        let keep = head.keep_alive && !shared.stopping.load(Ordering::Relaxed);
+        let connection = match (keep, head.is_http_1_0) {
+            (false, _) => Connection::Close,
+            (true, true) => Connection::KeepAlive,
+            (true, false) => Connection::Implied,
+        };
+        let expectation = match (head.expects_continue, head.method) {
+            (false, _) => Expectation::None,
+            (true, Method::Get | Method::Head | Method::Options) => Expectation::Continue,
+            (true, _) => Expectation::Answer,
+        };
+        let answer = answer::answer(shared.webroot.webroot(), head);
+        Exchange { answer, connection, content: head.content, expectation }
+    }
+
+    /// Reads past the content of a request and answers it. Returns whether the connection can go on.
+    fn perform(&mut self, exchange: Exchange<'s>) -> io::Result<bool> {
+        let Exchange { answer, connection, content, expectation } = exchange;
+        if content != request::Content::None {
+            if expectation == Expectation::Answer {
+                self.push(&answer, Connection::Close)?;
+                return Ok(false);
+            }
+            if let Err(status) = self.skip(content, expectation == Expectation::Continue)? {
+                self.refuse(status)?;
+                return Ok(false);
+            }
+            self.wire.enter(Phase::Answering);
+        }
+        self.push(&answer, connection)?;
+        Ok(connection != Connection::Close)
+    }
+
+    /// Reads past the content of a request, which nobody wants, to where the next one begins. If the client waits for
+    /// a word it is `invited` to send it.
+    ///
+    /// The inner error is the status with which to refuse a content that does not end where it should.
+    fn skip(&mut self, content: request::Content, invited: bool) -> io::Result<Result<(), Status>> {
+        let mut skipper = match Skipper::new(content, self.shared.limits.content) {
+            Ok(skipper) => skipper,
+            Err(status) => return Ok(Err(status)),
+        };
+        let mut has_waited = false;
+        loop {
+            match skipper.take(&self.input[self.start..]) {
+                Ok(taken) => self.start += taken,
+                Err(status) => return Ok(Err(status)),
+            }
+            if skipper.is_done() {
+                return Ok(Ok(()));
+            }
+            if !has_waited {
+                has_waited = true;
+                if invited {
+                    self.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                }
+                // Nobody's answer waits for what another request has still to send.
+                self.flush()?;
+                self.wire.enter(Phase::Content);
+            }
+            self.input.clear();
+            self.start = 0;
+            match self.wire.read(&mut self.input) {
+                Ok(0) => return Ok(Err(Status::BadRequest)),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(Err(Status::RequestTimeout)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The last word on a connection from which nothing more can be had: `status` if that is because it took too long.
+    fn give_up(&mut self, status: Option<Status>) -> io::Result<Next> {
+        if self.input.is_empty() {
+            return Ok(Next::Close);
+        }
+        let verdict = match request::parse(&self.input, &self.shared.limits.head) {
+            Parsed::Reject(status) => Some(status),
+            _ => status,
+        };
+        match verdict {
+            None => Ok(Next::Close),
+            Some(status) => {
+                self.refuse(status)?;
+                Ok(Next::Linger)
+            }
+        }
+    }
+
+    /// The answer to a request that cannot be understood, or not be waited for.
+    fn refuse(&mut self, status: Status) -> io::Result<()> {
+        self.wire.enter(Phase::Answering);
+        self.push(&answer::rejection(status), Connection::Close)
     }
 
     /// Appends an answer to the output; sends what is there if it has become long, and long content at once.
@@ -133,28 +294,67 @@ impl Session<'_> {
         match &answer.content {
             Content::None => {}
             Content::Generated(bytes) => self.output.extend_from_slice(bytes),
-            Content::Stored(range) if range.end - range.start <= COPIED => {
-                self.output.extend_from_slice(self.shared.webroot.webroot().bytes(range.clone()));
-            }
-            Content::Stored(range) => {
-                self.socket.send(&self.output, true)?;
-                self.output.clear();
-                self.socket.send_file(self.shared.webroot.file(), range.clone())?;
-            }
+            Content::Stored(range) => self.push_stored(range.clone())?,
         }
         if self.output.len() >= COLLECTED {
-            self.socket.send(&self.output, false)?;
-            self.output.clear();
+            self.flush()?;
         }
         Ok(())
     }
 
-    /// Room for the rest of a head, or the next one. A head never needs more than [`MAX_HEAD`].
+    /// Appends `range` of the webroot to the output, or sends it behind that if it is long.
+    fn push_stored(&mut self, range: Range<u64>) -> io::Result<()> {
+        if range.end - range.start <= COPIED {
+            self.output.extend_from_slice(self.shared.webroot.webroot().bytes(range));
+            return Ok(());
+        }
+        self.wire.send(&self.output, true)?;
+        self.output.clear();
+        self.wire.send_file(self.shared.webroot.file(), range)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.wire.send(&self.output, false)?;
+        self.output.clear();
+        Ok(())
+    }
+
+    /// Says what is waited for: the first request, the next one, or the rest of one. The time for a head goes on from
+    /// its first byte.
+    fn await_more(&mut self, answered: bool) {
+        let phase = match self.input.is_empty() {
+            true if answered => Phase::Idle,
+            true => self.phase,
+            false => Phase::Head,
+        };
+        if answered || phase != self.phase {
+            self.phase = phase;
+            self.wire.enter(phase);
+        }
+    }
+
+    /// Room for the rest of a head, or the next one.
     fn make_room(&mut self) {
         if self.input.is_empty() {
             self.input.shrink_to(READ_ROOM);
         } else if self.input.len() == self.input.capacity() {
-            self.input.reserve(self.input.len().min(MAX_HEAD));
+            self.input.reserve(self.input.len().min(self.shared.limits.head.head));
         }
+    }
+
+    /// Says that nothing more will be sent, and reads what the client still sends: closing with unread bytes would
+    /// reset the connection, and the client could lose the answer.
+    fn linger(mut self) -> io::Result<()> {
+        self.wire.enter(Phase::Lingering);
+        self.wire.finish_sending()?;
+        let mut taken = 0;
+        while taken < LINGER {
+            self.input.clear();
+            match self.wire.read(&mut self.input)? {
+                0 => break,
+                count => taken += count,
+            }
+        }
+        Ok(())
     }
 }

@@ -2,12 +2,20 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::connection::{self, Shared, State};
-use super::transfer::Socket;
+use rustix::net::{SendFlags, Shutdown};
+
+use super::connection::{self, Shared};
+use super::connections::{Connections, Membership};
+use super::limits::Limits;
+use super::socket::{Socket, worker};
+use crate::answer;
+use crate::http::Status;
+use crate::http::response::{self, Connection};
+use crate::runtime::date;
 use crate::sys;
 use crate::webroot::Mapped;
 
@@ -15,7 +23,7 @@ use crate::webroot::Mapped;
 const BACKLOG: i32 = 1024;
 /// Stack of a coroutine in words of 8 bytes. Only what is used of it takes memory.
 const STACK: usize = 8 * 1024;
-/// How long to wait before accepting again when there are no descriptors or memory left.
+/// How long to wait before accepting again when there is no room, or no descriptor or memory left.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// How to serve.
@@ -23,14 +31,18 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct Options {
     /// Threads that serve.
     pub workers: usize,
+    /// What a client may ask.
+    pub limits: Limits,
 }
 
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
-    connections: Arc<Mutex<Vec<Weak<State>>>>,
+    connections: Arc<Connections>,
     addresses: Vec<SocketAddr>,
+    /// The sockets that coroutines accept on, for ending that.
+    listeners: Vec<TcpListener>,
 }
 
 impl Server {
@@ -40,22 +52,25 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If a socket cannot be listened on.
+    /// If a socket cannot be listened on, or a thread not be started.
     pub fn start(webroot: Mapped, listeners: Vec<TcpListener>, options: Options) -> io::Result<Server> {
         may::config().set_workers(options.workers).set_stack_size(STACK);
         // Where threads run is better left to the kernel, and to whoever starts the server under taskset.
         may::config().set_worker_pin(false);
         let server = Server {
-            shared: Arc::new(Shared { webroot, stopping: AtomicBool::new(false) }),
-            connections: Arc::default(),
+            shared: Arc::new(Shared { webroot, limits: options.limits, stopping: AtomicBool::new(false) }),
+            connections: Arc::new(Connections::new(&options.limits)),
             addresses: listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?,
+            listeners: listeners.iter().map(TcpListener::try_clone).collect::<Result<_, _>>()?,
         };
+        let connections = server.connections.clone();
+        std::thread::Builder::new().name("watchman".into()).spawn(move || connections.watch())?;
         for listener in listeners {
             rustix::net::listen(&listener, BACKLOG)?;
             listener.set_nonblocking(true)?;
             let listener = sys::adopt_listener(listener);
             let (shared, connections) = (server.shared.clone(), server.connections.clone());
-            sys::spawn(move || accept(&listener, &shared, &connections))?;
+            sys::spawn(None, move || accept(&listener, &shared, &connections))?;
         }
         Ok(server)
     }
@@ -65,17 +80,17 @@ impl Server {
         &self.addresses
     }
 
-    /// Lets the answers that were begun go out, for at most `grace`. Returns how many had not by then.
+    /// Takes no more connections, and lets the answers that were begun go out, for at most `grace`. Returns how many
+    /// had not by then.
     pub fn stop(self, grace: Duration) -> usize {
         self.shared.stopping.store(true, Ordering::Release);
+        for listener in &self.listeners {
+            // What cannot be shut down is closed a little later, when the process ends.
+            let _ = rustix::net::shutdown(listener, Shutdown::Both);
+        }
         let deadline = Instant::now() + grace;
         loop {
-            let busy = {
-                let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-                let busy =
-                    |state: &Weak<State>| state.upgrade().is_some_and(|state| state.busy.load(Ordering::Acquire));
-                connections.iter().filter(|state| busy(state)).count()
-            };
+            let busy = self.connections.busy();
             if busy == 0 || Instant::now() >= deadline {
                 return busy;
             }
@@ -84,37 +99,48 @@ impl Server {
     }
 }
 
-fn accept(listener: &may::net::TcpListener, shared: &Arc<Shared>, connections: &Mutex<Vec<Weak<State>>>) {
-    let mut accepted = 0usize;
+fn accept(listener: &may::net::TcpListener, shared: &Arc<Shared>, connections: &Arc<Connections>) {
     while !shared.stopping.load(Ordering::Relaxed) {
-        let stream = match listener.accept() {
-            Ok((stream, _)) => stream,
+        if !connections.has_room() {
+            connections.make_room();
+            may::coroutine::sleep(PAUSE);
+            continue;
+        }
+        let (stream, address) = match listener.accept() {
+            Ok(accepted) => accepted,
             // Whoever connected is gone again.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
             // Out of descriptors or memory: connections that end give them back.
             Err(_) => {
+                connections.make_room();
                 may::coroutine::sleep(PAUSE);
                 continue;
             }
         };
-        let state = Arc::new(State::default());
-        accepted += 1;
-        remember(connections, &state, accepted);
-        let shared = shared.clone();
-        // Without memory for a stack the connection is closed, which is what is left to do.
-        let _ = sys::spawn(move || {
-            if let Ok(socket) = Socket::new(stream) {
-                connection::serve(socket, &shared, &state);
-            }
-        });
+        match connections.admit(address.ip()) {
+            Some(membership) => begin(stream, membership, shared, connections),
+            None => turn_away(&stream),
+        }
     }
 }
 
-/// Adds a connection to those that [`Server::stop`] looks at, and now and then forgets the ended ones.
-fn remember(connections: &Mutex<Vec<Weak<State>>>, state: &Arc<State>, accepted: usize) {
-    let mut connections = connections.lock().unwrap_or_else(PoisonError::into_inner);
-    if accepted.is_multiple_of(1024) || connections.len() == connections.capacity() {
-        connections.retain(|state| state.strong_count() > 0);
+/// Serves a connection. Without memory for a stack it is closed, which is what is left to do.
+fn begin(stream: may::net::TcpStream, membership: Membership, shared: &Arc<Shared>, connections: &Arc<Connections>) {
+    let (shared, connections) = (shared.clone(), connections.clone());
+    let _ = sys::spawn(Some(worker(&stream)), move || {
+        if let Ok(socket) = Socket::new(stream, &membership.state, &connections.clock, &shared.limits) {
+            connection::serve(socket, &shared);
+        }
+    });
+}
+
+/// Says 503 to a client that has too many connections, if it listens; nothing is spent on it.
+fn turn_away(stream: &may::net::TcpStream) {
+    let answer = answer::rejection(Status::ServiceUnavailable);
+    let mut head = Vec::new();
+    response::push_head(&mut head, answer.status, &date::now(), Connection::Close, answer.fields.bytes());
+    if let answer::Content::Generated(content) = &answer.content {
+        head.extend_from_slice(content);
     }
-    connections.push(Arc::downgrade(state));
+    let _ = rustix::net::send(stream.inner(), &head, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
 }

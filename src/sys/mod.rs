@@ -4,6 +4,9 @@
 mod coroutine;
 #[allow(unsafe_code)]
 mod map;
+#[allow(unsafe_code)]
+mod socket;
 
 pub use coroutine::{adopt_listener, spawn};
 pub use map::Map;
+pub use socket::unacknowledged;

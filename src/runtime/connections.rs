@@ -1,0 +1,181 @@
+//! All connections there are: who may come in, who has been waiting too long, who must give way.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use slab::Slab;
+
+use super::limits::Limits;
+use super::phase::{Clock, State, TICK};
+
+/// When there are too many, one in so many of them must give way at once: looking for those costs time.
+const GIVE_WAY: usize = 64;
+
+/// The connections of a server.
+#[derive(Debug)]
+pub(super) struct Connections {
+    most: usize,
+    most_per_client: usize,
+    pub clock: Clock,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    members: Slab<Member>,
+    by_client: HashMap<IpAddr, usize>,
+}
+
+#[derive(Debug)]
+struct Member {
+    state: Arc<State>,
+    client: IpAddr,
+}
+
+/// A place among the connections, given up when it is dropped.
+#[derive(Debug)]
+pub(super) struct Membership {
+    connections: Arc<Connections>,
+    key: usize,
+    pub state: Arc<State>,
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let mut table = self.connections.table();
+        let Table { members, by_client } = &mut *table;
+        let client = members.remove(self.key).client;
+        if let Some(count) = by_client.get_mut(&client) {
+            *count -= 1;
+            if *count == 0 {
+                by_client.remove(&client);
+            }
+        }
+    }
+}
+
+impl Connections {
+    pub fn new(limits: &Limits) -> Connections {
+        let most_per_client = match limits.connections_per_address {
+            0 => usize::MAX,
+            most => most,
+        };
+        Connections { most: limits.connections, most_per_client, clock: Clock::new(), table: Mutex::default() }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in a connection of the client at `address`, or `None` if that has too many.
+    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Membership> {
+        let client = client(address);
+        let mut table = self.table();
+        let count = table.by_client.entry(client).or_default();
+        if *count >= self.most_per_client {
+            return None;
+        }
+        *count += 1;
+        let state = Arc::new(State::new());
+        let key = table.members.insert(Member { state: state.clone(), client });
+        Some(Membership { connections: self.clone(), key, state })
+    }
+
+    /// Whether there is room for one more.
+    pub fn has_room(&self) -> bool {
+        self.table().members.len() < self.most
+    }
+
+    /// Ends a few of those that have been waiting longest for their clients, so that there is room for others.
+    pub fn make_room(&self) {
+        let mut waiting: Vec<(u64, Arc<State>)> = {
+            let table = self.table();
+            let states = table.members.iter().map(|(_, member)| &member.state);
+            states.filter_map(|state| Some((state.waits_until()?, state.clone()))).collect()
+        };
+        let count = (self.most / GIVE_WAY).clamp(1, waiting.len().max(1));
+        if count < waiting.len() {
+            waiting.select_nth_unstable_by_key(count, |(deadline, _)| *deadline);
+            waiting.truncate(count);
+        }
+        waiting.iter().filter(|(deadline, state)| state.dismiss(*deadline)).for_each(|(_, state)| state.wake());
+    }
+
+    /// How many are at an answer.
+    pub fn busy(&self) -> usize {
+        self.table().members.iter().filter(|(_, member)| member.state.is_busy()).count()
+    }
+
+    /// The watchman: sets the clock, and wakes those whose deadlines have passed, for as long as the process lives.
+    pub fn watch(&self) {
+        loop {
+            std::thread::sleep(TICK);
+            self.clock.tick();
+            let now = self.clock.now();
+            let late: Vec<_> = {
+                let table = self.table();
+                let states = table.members.iter().map(|(_, member)| &member.state);
+                states.filter(|state| state.expire(now)).cloned().collect()
+            };
+            late.iter().for_each(|state| state.wake());
+        }
+    }
+}
+
+/// Whom an address stands for: a whole network of 64 bits where there are so many that anybody has one.
+fn client(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::phase::Phase;
+    use super::*;
+
+    fn connections(connections: usize, connections_per_address: usize) -> Arc<Connections> {
+        Arc::new(Connections::new(&Limits { connections, connections_per_address, ..Limits::default() }))
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn a_client_has_so_many_and_no_more() {
+        let all = connections(100, 2);
+        let first = all.admit(address("192.0.2.1"));
+        let second = all.admit(address("::ffff:192.0.2.1"));
+        assert!(first.is_some() && second.is_some() && all.admit(address("192.0.2.1")).is_none());
+        assert!(all.admit(address("192.0.2.2")).is_some());
+        drop(first);
+        assert!(all.admit(address("192.0.2.1")).is_some());
+        let _network = [all.admit(address("2001:db8::1")), all.admit(address("2001:db8::2"))];
+        assert!(all.admit(address("2001:db8::3")).is_none() && all.admit(address("2001:db8:0:1::3")).is_some());
+        drop((second, _network));
+        assert!(all.table().by_client.is_empty() && all.table().members.is_empty());
+    }
+
+    #[test]
+    fn those_that_wait_longest_give_way_and_those_at_work_do_not() {
+        let all = connections(3, 0);
+        let members: Vec<_> = (0..3).map(|_| all.admit(address("192.0.2.1")).expect("a place")).collect();
+        assert!(!all.has_room());
+        members[0].state.enter_until(Phase::Idle, 20);
+        members[1].state.enter_until(Phase::Head, 10);
+        members[2].state.enter_until(Phase::Sending, 5);
+        let late = || members.iter().map(|member| member.state.is_late()).collect::<Vec<_>>();
+        all.make_room();
+        assert_eq!(late(), [false, true, false]);
+        all.make_room();
+        assert_eq!(late(), [true, true, false]);
+        all.make_room();
+        assert_eq!((late(), all.busy()), (vec![true, true, false], 1));
+    }
+}

@@ -1,0 +1,180 @@
+//! What a connection is at, and until when it may be: one atomic word, which the connection writes and the watchman
+//! reads.
+//!
+//! A deadline costs a request nothing: it is a store of that word. The time is a number that the watchman writes ten
+//! times a second, so nobody asks the kernel for it.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use may::io::WaitIoWaker;
+
+/// What a connection is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It is new, and nothing has come.
+    Opening = 0,
+    /// It waits for the next request.
+    Idle = 1,
+    /// It has received the beginning of a head.
+    Head = 2,
+    /// It reads past the content of a request.
+    Content = 3,
+    /// It is at an answer, and nobody else can delay that.
+    Answering = 4,
+    /// It waits for the client to receive.
+    Sending = 5,
+    /// It has said its last, and reads until the client has understood that.
+    Lingering = 6,
+}
+
+/// Milliseconds since the server began.
+#[derive(Debug)]
+pub(super) struct Clock {
+    began: Instant,
+    now: AtomicU64,
+}
+
+impl Clock {
+    pub fn new() -> Clock {
+        Clock { began: Instant::now(), now: AtomicU64::new(0) }
+    }
+
+    /// Sets the time; the watchman's part.
+    pub fn tick(&self) {
+        self.now.store(self.began.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// The time of the last tick.
+    pub fn now(&self) -> u64 {
+        self.now.load(Ordering::Relaxed)
+    }
+}
+
+/// The phase of one connection.
+#[derive(Debug)]
+pub(super) struct State {
+    /// From the lowest bit: three bits of phase, whether it is [`LATE`], then the deadline in milliseconds.
+    word: AtomicU64,
+    /// Wakes the connection, once it has one.
+    waker: OnceLock<Waker>,
+}
+
+/// Set by the watchman when the deadline has passed, or the connection must give way to others.
+const LATE: u64 = 8;
+const PHASE: u64 = 7;
+const DEADLINE_SHIFT: u32 = 4;
+/// That there is no deadline.
+const NEVER: u64 = u64::MAX >> DEADLINE_SHIFT;
+
+struct Waker(WaitIoWaker);
+
+impl std::fmt::Debug for Waker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Waker")
+    }
+}
+
+impl State {
+    pub fn new() -> State {
+        State { word: AtomicU64::new(word(Phase::Answering, NEVER)), waker: OnceLock::new() }
+    }
+
+    /// Lets the watchman wake the connection.
+    pub fn wake_by(&self, waker: WaitIoWaker) {
+        let _ = self.waker.set(Waker(waker));
+    }
+
+    /// Begins a phase without a deadline.
+    pub fn enter(&self, phase: Phase) {
+        self.word.store(word(phase, NEVER), Ordering::Release);
+    }
+
+    /// Begins a phase that ends at `deadline`, by the clock.
+    pub fn enter_until(&self, phase: Phase, deadline: u64) {
+        self.word.store(word(phase, deadline), Ordering::Release);
+    }
+
+    /// Whether the watchman wants the phase to end.
+    pub fn is_late(&self) -> bool {
+        self.word.load(Ordering::Acquire) & LATE != 0
+    }
+
+    /// Whether somebody waits for an answer that has been begun.
+    pub fn is_busy(&self) -> bool {
+        let word = self.word.load(Ordering::Acquire) & PHASE;
+        [Phase::Content, Phase::Answering, Phase::Sending].iter().any(|&phase| phase as u64 == word)
+    }
+
+    /// The deadline of a connection that waits for its client and owes it no answer, so that it can give way to
+    /// others.
+    pub fn waits_until(&self) -> Option<u64> {
+        let word = self.word.load(Ordering::Acquire);
+        let waits = [Phase::Opening, Phase::Idle, Phase::Head].iter().any(|&phase| phase as u64 == word & PHASE);
+        (waits && word & LATE == 0).then_some(word >> DEADLINE_SHIFT)
+    }
+
+    /// Marks the connection as late if its deadline lies before `now`. Returns whether it did.
+    pub fn expire(&self, now: u64) -> bool {
+        let word = self.word.load(Ordering::Acquire);
+        word & LATE == 0 && word >> DEADLINE_SHIFT < now && self.mark(word)
+    }
+
+    /// Marks the connection as late if it still waits until `deadline`. Returns whether it did.
+    pub fn dismiss(&self, deadline: u64) -> bool {
+        let word = self.word.load(Ordering::Acquire);
+        self.waits_until() == Some(deadline) && self.mark(word)
+    }
+
+    /// Does nothing if the connection has gone on meanwhile.
+    fn mark(&self, word: u64) -> bool {
+        self.word.compare_exchange(word, word | LATE, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Wakes the connection where it waits, or when it next does.
+    pub fn wake(&self) {
+        if let Some(Waker(waker)) = self.waker.get() {
+            waker.wakeup();
+        }
+    }
+}
+
+fn word(phase: Phase, deadline: u64) -> u64 {
+    deadline << DEADLINE_SHIFT | phase as u64
+}
+
+/// A span in the clock's milliseconds, with the tick that a deadline may be late by.
+pub(super) fn span(duration: Duration) -> u64 {
+    duration.as_millis() as u64 + TICK.as_millis() as u64
+}
+
+/// How often the clock ticks.
+pub(super) const TICK: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phase_is_late_once_and_the_next_is_not() {
+        let state = State::new();
+        assert!(state.is_busy() && !state.is_late() && !state.expire(u64::MAX >> 5));
+        state.enter_until(Phase::Head, 100);
+        assert!(!state.is_busy() && !state.expire(100) && !state.is_late());
+        assert_eq!(state.waits_until(), Some(100));
+        assert!(state.expire(101) && state.is_late() && !state.expire(101));
+        assert_eq!(state.waits_until(), None);
+        state.enter(Phase::Answering);
+        assert!(state.is_busy() && !state.is_late() && state.waits_until().is_none());
+    }
+
+    #[test]
+    fn only_who_still_waits_gives_way() {
+        let state = State::new();
+        state.enter_until(Phase::Idle, 100);
+        assert!(!state.dismiss(99) && state.dismiss(100) && state.is_late() && !state.dismiss(100));
+        state.enter_until(Phase::Sending, 100);
+        assert!(!state.dismiss(100));
+    }
+}

@@ -1,0 +1,196 @@
+//! The wire of a real connection: a socket, waited for as a coroutine, with a deadline for each phase.
+
+use std::fs::File;
+use std::io;
+use std::net::Shutdown;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use may::io::WaitIo;
+use may::net::TcpStream;
+use rustix::io::Errno;
+use rustix::net::SendFlags;
+
+use super::connection::Wire;
+use super::limits::Limits;
+use super::phase::{Clock, Phase, State, span};
+use crate::sys;
+
+/// Event flags of epoll after which a read finds something: IN, and those of [`PEER_DONE`].
+const READABLE: usize = 0x01 | PEER_DONE;
+/// Event flags of epoll by which the peer says that it will send no more: RDHUP, HUP and ERR.
+const PEER_DONE: usize = 0x2000 | 0x10 | 0x08;
+/// The most that one call of sendfile is asked to send, in bytes. A client that receives as fast as that call sends
+/// would keep the worker from all others.
+const SENDFILE_MOST: u64 = 2 << 20;
+/// How many bytes a connection may move without waiting before the others of its worker have their turn.
+const TURN: usize = 4 << 20;
+/// How long a client may take to end its side after the last answer.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// A number that stands for the worker to which the runtime brings a socket's events.
+pub(super) fn worker(stream: &TcpStream) -> usize {
+    stream.as_raw_fd() as usize
+}
+
+/// A connection's socket.
+pub(super) struct Socket<'s> {
+    stream: TcpStream,
+    state: &'s State,
+    clock: &'s Clock,
+    limits: &'s Limits,
+    /// Whether there may be something to read. The runtime watches sockets edge-triggered: what arrives after a
+    /// read has emptied the socket is an event, so the read that would only find nothing is left out.
+    readable: bool,
+    /// Whether the peer has closed its side, or the connection failed. No event will come after that.
+    peer_done: bool,
+    /// Bytes that the kernel took to be sent.
+    sent: u64,
+    /// Bytes that were moved since the connection last waited.
+    moved: usize,
+    /// While the client is slow to receive: how many bytes it must have received by when.
+    quota: Option<Quota>,
+}
+
+/// What a client must have received, in bytes since the connection began, until a time of the clock.
+#[derive(Clone, Copy)]
+struct Quota {
+    bytes: u64,
+    deadline: u64,
+}
+
+impl<'s> Socket<'s> {
+    pub fn new(stream: TcpStream, state: &'s State, clock: &'s Clock, limits: &'s Limits) -> io::Result<Socket<'s>> {
+        // Answers leave in as few segments as they need; waiting for more to send only delays them.
+        stream.set_nodelay(true)?;
+        state.wake_by(stream.waker());
+        Ok(Socket { stream, state, clock, limits, readable: true, peer_done: false, sent: 0, moved: 0, quota: None })
+    }
+
+    /// Counts bytes that were moved; after too many of them in one turn the others are served first.
+    fn moved(&mut self, count: usize) -> io::Result<()> {
+        self.moved += count;
+        if self.moved < TURN {
+            return Ok(());
+        }
+        // The runtime runs what is ready to run before it looks for events, so yielding alone would change nothing. A
+        // new coroutine is started only after that look.
+        let waker = self.stream.waker();
+        sys::spawn(Some(worker(&self.stream)), move || waker.wakeup())?;
+        self.wait()
+    }
+
+    /// Waits for an event. It may be one of the other direction, which must not be forgotten.
+    fn wait(&mut self) -> io::Result<()> {
+        self.moved = 0;
+        let events = self.stream.wait_io();
+        self.readable |= events & READABLE != 0;
+        self.peer_done |= events & PEER_DONE != 0;
+        if self.state.is_late() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+    }
+
+    /// Waits until the client has received something, which it must do at a minimum rate.
+    fn wait_to_send(&mut self) -> io::Result<()> {
+        let quota = match self.quota {
+            Some(quota) => quota,
+            None => self.next_quota()?,
+        };
+        self.quota = Some(quota);
+        self.state.enter_until(Phase::Sending, quota.deadline);
+        match self.wait() {
+            Err(late) if late.kind() == io::ErrorKind::TimedOut => {
+                if self.received()? < quota.bytes {
+                    return Err(late);
+                }
+                self.quota = Some(self.next_quota()?);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn next_quota(&self) -> io::Result<Quota> {
+        let least = self.limits.min_send_rate.saturating_mul(self.limits.send_timeout.as_secs()).max(1);
+        let deadline = self.clock.now() + span(self.limits.send_timeout);
+        Ok(Quota { bytes: self.received()?.saturating_add(least), deadline })
+    }
+
+    /// Bytes that the client's side has acknowledged. How much the kernel took says little: its buffers are large.
+    fn received(&self) -> io::Result<u64> {
+        Ok(self.sent.saturating_sub(sys::unacknowledged(self.stream.inner())?))
+    }
+}
+
+impl Wire for Socket<'_> {
+    fn enter(&mut self, phase: Phase) {
+        let timeout = match phase {
+            Phase::Opening | Phase::Head => self.limits.header_timeout,
+            Phase::Idle => self.limits.keep_alive_timeout,
+            Phase::Content => self.limits.content_timeout,
+            Phase::Lingering => LINGER,
+            Phase::Answering | Phase::Sending => return self.state.enter(phase),
+        };
+        self.quota = None;
+        self.state.enter_until(phase, self.clock.now() + span(timeout));
+    }
+
+    fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        loop {
+            while !self.readable {
+                self.wait()?;
+            }
+            let room = buffer.capacity() - buffer.len();
+            match rustix::io::read(self.stream.inner(), rustix::buffer::spare_capacity(buffer)) {
+                Ok(count) => {
+                    self.readable = count == room || self.peer_done;
+                    self.moved(count)?;
+                    return Ok(count);
+                }
+                Err(Errno::AGAIN) if self.peer_done => return Ok(0),
+                Err(Errno::AGAIN) => self.readable = false,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn send(&mut self, mut bytes: &[u8], more: bool) -> io::Result<()> {
+        let flags = if more { SendFlags::MORE | SendFlags::NOSIGNAL } else { SendFlags::NOSIGNAL };
+        while !bytes.is_empty() {
+            match rustix::net::send(self.stream.inner(), bytes, flags) {
+                Ok(count) => {
+                    self.sent += count as u64;
+                    bytes = &bytes[count..];
+                    self.moved(count)?;
+                }
+                Err(Errno::AGAIN) => self.wait_to_send()?,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn send_file(&mut self, file: &File, range: Range<u64>) -> io::Result<()> {
+        let mut offset = range.start;
+        while offset < range.end {
+            let length = (range.end - offset).min(SENDFILE_MOST) as usize;
+            match rustix::fs::sendfile(self.stream.inner(), file, Some(&mut offset), length) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => {
+                    self.sent += count as u64;
+                    self.moved(count)?;
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => self.wait_to_send()?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_sending(&mut self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
+    }
+}
