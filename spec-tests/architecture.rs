@@ -13,7 +13,7 @@ const MAY_USE: [(&str, &[&str]); 9] = [
     ("answer", &["resource", "http", "negotiation", "webroot"]),
     ("build", &["resource", "http", "webroot"]),
     ("runtime", &["answer", "http", "webroot", "sys"]),
-    ("cli", &["resource", "build", "answer", "http", "webroot"]),
+    ("cli", &["resource", "build", "answer", "http", "webroot", "runtime"]),
 ];
 
 fn sources(directory: &Path, found: &mut Vec<(String, String)>) {

@@ -197,7 +197,9 @@ fn options(command: &clap::Command) -> Vec<String> {
 
 #[test]
 fn readme_and_help_know_every_option() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let [readme, limits] =
+        ["README.md", "docs/limits.md"].map(|page| fs::read_to_string(root.join(page)).expect("a page"));
     for mut command in [args::Mkroot::command(), args::Connegd::command()] {
         let options = options(&command);
         let help = std::iter::once(command.render_long_help().to_string())
@@ -206,7 +208,31 @@ fn readme_and_help_know_every_option() {
         assert!(!options.is_empty());
         for option in options {
             assert!(help.contains(&option), "--help does not mention {option}");
-            assert!(readme.contains(&format!("`{option}")), "README.md does not mention {option}");
+            let mentioned = [&readme, &limits].iter().any(|page| page.contains(&format!("`{option}")));
+            assert!(mentioned, "neither README.md nor docs/limits.md mentions {option}");
         }
     }
+}
+
+#[test]
+fn the_table_of_limits_says_what_help_says() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/limits.md")).expect("a page");
+    let help = args::Connegd::command().render_long_help().to_string();
+    let (_, help) = help.split_once("Limits:").expect("the heading of the limits");
+    let defaults =
+        |text: &str| text.split("[default: ").nth(1).and_then(|rest| rest.split(']').next().map(String::from));
+    let mut shown = help.split("\n      --").skip(1).map(|option| {
+        let name = option.split_whitespace().next().expect("a name");
+        (format!("--{name}"), defaults(option).unwrap_or_else(|| panic!("--{name} has no default")))
+    });
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `--")).map(|row| {
+        let cells: Vec<_> = row.split(" | ").collect();
+        (format!("--{}", cells[0].trim_end_matches('`')), cells[1].to_string())
+    });
+    let rows: Vec<_> = rows.collect();
+    assert!(rows.len() > 10);
+    for row in &rows {
+        assert_eq!(shown.next().as_ref(), Some(row));
+    }
+    assert_eq!(shown.next(), None);
 }

@@ -25,7 +25,7 @@
 //! | [`build`] | site directory → webroot file, offline | resource, http, webroot |
 //! | [`runtime`] | sockets and coroutines | answer, http, webroot, sys |
 //! | [`sys`] | the only unsafe code: memory maps, coroutine start | nothing of ours |
-//! | [`cli`] | arguments, messages and reports of the two programs | resource, build, answer, http, webroot |
+//! | [`cli`] | arguments, messages and reports of the two programs | resource, build, answer, http, webroot, runtime |
 //!
 //! `negotiation`, `http` and `answer` are pure: no I/O, no clock.
 //!

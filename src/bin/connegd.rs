@@ -5,21 +5,19 @@ use std::io::{Write, stdout};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser;
 use connegd::build::{self, Config};
 use connegd::cli::args::Connegd;
+use connegd::cli::limits::ServerSettings;
 use connegd::cli::message::{self, Outcome};
 use connegd::cli::progress::Progress;
-use connegd::runtime::{Limits, Options, Server};
+use connegd::runtime::{Options, Server};
 use connegd::webroot::Mapped;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 const PROGRAM: &str = "connegd";
-/// How long answers that were begun may take once the server is told to end.
-const GRACE: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let arguments = Connegd::parse();
@@ -29,23 +27,27 @@ fn main() -> ExitCode {
 fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
     // Before anything is announced, so that a signal cannot come too early.
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    let webroot = open(&arguments.source, arguments.config.as_deref())?;
-    let bind = |address| TcpListener::bind(address).map_err(|error| format!("--listen {address}: {error}"));
-    let listeners = arguments.listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
-    let workers = match arguments.workers {
+    let ServerSettings { listen, workers, grace, mut limits } = ServerSettings::of(arguments)?;
+    let webroot = open(&arguments.source, arguments.site_config.as_deref())?;
+    let bind = |address: &_| TcpListener::bind(address).map_err(|error| format!("--listen {address}: {error}"));
+    let listeners = listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+    let workers = match workers {
         Some(workers) => workers.get(),
         None => std::thread::available_parallelism()?.get(),
     };
-    let server = Server::start(webroot, listeners, Options { workers, limits: Limits::default() })?;
+    if let Some(why) = limits.fit_means(workers) {
+        message::say(PROGRAM, &why);
+    }
+    let server = Server::start(webroot, listeners, Options { workers, limits })?;
     for address in server.addresses() {
         writeln!(stdout(), "listening on http://{address}")?;
     }
     stdout().flush()?;
 
     signals.forever().next();
-    let unfinished = server.stop(GRACE);
+    let unfinished = server.stop(grace);
     if unfinished > 0 {
-        message::say(PROGRAM, &format!("{unfinished} answers were still on their way after {} s", GRACE.as_secs()));
+        message::say(PROGRAM, &format!("{unfinished} answers were still on their way after {} s", grace.as_secs()));
     }
     Ok(Outcome::Done)
 }

@@ -129,6 +129,25 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// What the reader of TOML says of `text`, which came from `path`.
+    pub fn of_toml(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+        ConfigError::at(path, text, error.span().unwrap_or_default().start, error.message().replace('\n', ", "))
+    }
+
+    /// What is wrong with `text` at a byte of it.
+    fn at(path: &Path, text: &str, byte: usize, message: String) -> ConfigError {
+        let before = &text[..text.floor_char_boundary(byte)];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        ConfigError::Invalid {
+            path: path.to_path_buf(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            message,
+        }
+    }
+}
+
 impl Config {
     /// This configuration as the file at `path` changes it: what the file does not mention stays.
     ///
@@ -170,20 +189,9 @@ impl Config {
     ///
     /// If there is an unknown key or a bad value.
     pub fn refined(&self, text: &str, path: &Path) -> Result<Config, ConfigError> {
-        let at = |span: Range<usize>, message: String| {
-            let before = &text[..text.floor_char_boundary(span.start)];
-            let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-            ConfigError::Invalid {
-                path: path.to_path_buf(),
-                line: before.matches('\n').count() + 1,
-                column: before[line_start..].chars().count() + 1,
-                message,
-            }
-        };
-        let file: File = toml::from_str(text)
-            .map_err(|error| at(error.span().unwrap_or_default(), error.message().replace('\n', ", ")))?;
+        let file: File = toml::from_str(text).map_err(|error| ConfigError::of_toml(path, text, &error))?;
         let mut config = self.clone();
-        file.refine(&mut config).map_err(|(span, message)| at(span, message))?;
+        file.refine(&mut config).map_err(|(span, message)| ConfigError::at(path, text, span.start, message))?;
         Ok(config)
     }
 }

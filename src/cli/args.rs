@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::limits::{LimitSettings, Within};
+
 /// Packs a site into one file, a webroot, for connegd to serve.
 ///
 /// Every file of the site is stored once, with its header block ready to send, behind a perfect-hash
@@ -96,15 +98,24 @@ pub enum Command {
 #[derive(Debug, Parser)]
 #[command(name = "connegd", version, after_help = "Exit status: 0 ended by SIGTERM or SIGINT, 2 could not do it.")]
 pub struct Connegd {
-    /// Listen on ADDR; may be repeated. Port 0 takes a free one.
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    /// Listen on ADDR; may be repeated. Port 0 takes a free one [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Vec<SocketAddr>,
     /// Serve with N threads; the default is one for each core.
     #[arg(long, value_name = "N")]
     pub workers: Option<NonZeroUsize>,
-    /// Read settings from FILE instead of SITE_DIR/.mkroot.toml; only for a directory.
+    /// Read settings of the server from FILE, for instance connegd.toml; flags win.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Read settings of the site from FILE instead of SITE_DIR/.mkroot.toml; only for a directory.
+    #[arg(long, value_name = "FILE")]
+    pub site_config: Option<PathBuf>,
+    /// For answers that were begun when the server is told to end [default: 10].
+    #[arg(long, value_name = "SECONDS")]
+    pub grace: Option<Within<0, 86_400>>,
+    /// What a client may ask.
+    #[command(flatten)]
+    pub limits: LimitSettings,
     /// What to serve.
     #[arg(value_name = "OUT.webroot|SITE_DIR")]
     pub source: PathBuf,
