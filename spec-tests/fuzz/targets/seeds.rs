@@ -60,11 +60,21 @@ fn write(seeds: &Path) {
             Accept-Encoding: x-gzip, br;q=0\r\nNegotiate: 1.0, *\r\nIf-None-Match: *\r\nContent-Length: 0\r\n";
         format!("GET {path} HTTP/1.0\r\n{fields}\r\n").into_bytes()
     }));
-    let forms = ["http://host:1/a/../b//%2e/c?d", "/%41%2f", "/a/./b/..", "*", "[::1.2.3.4]:80", "[v1.a:b]", "h%41-_.:1"];
+    let forms =
+        ["http://host:1/a/../b//%2e/c?d", "/%41%2f", "/a/./b/..", "*", "[::1.2.3.4]:80", "[v1.a:b]", "h%41-_.:1"];
     targets.extend(forms.map(|target| target.as_bytes().to_vec()));
     tags.insert(b"\x03abc\"x\", W/\"abc\"".to_vec());
+    let content = [
+        "PUT /page HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n3;a=b\r\nabc\r\n0\r\nA: b\r\n\r\n",
+        "POST /m HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n",
+        "\r\n\r\nHEAD /d/ HTTP/1.0\r\nConnection: keep-alive\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n",
+    ];
+    let connections = content.iter().map(|text| text.as_bytes().to_vec()).chain(requests.iter().cloned());
+    let connections = connections.map(|bytes| [b"\x05\x11", &bytes[..]].concat()).collect();
     for (target, inputs) in [
         ("request", &requests),
+        ("connection", &connections),
         ("target", &targets),
         ("accept", &fields),
         ("negotiate", &negotiate),

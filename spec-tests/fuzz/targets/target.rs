@@ -15,7 +15,8 @@ fuzz_target!(|bytes: &[u8]| {
     let named = is_host && !bytes.is_empty() && bytes[0] != b':';
     let absolute = |authority: &[u8]| parse(Method::Get, &[b"http://", authority, b"/a?b"].concat());
     if !bytes.iter().any(|byte| b"/?#".contains(byte)) {
-        let expected = if named { Ok(Target::Resource { path: b"/a", query: Some(b"b") }) } else { Err(Status::BadRequest) };
+        let expected =
+            if named { Ok(Target::Resource { path: b"/a", query: Some(b"b") }) } else { Err(Status::BadRequest) };
         assert_eq!(absolute(bytes), expected);
     }
     if let Ok(target) = parse(Method::Connect, bytes) {

@@ -1,0 +1,116 @@
+//! A whole connection: bytes give the same answers in whatever pieces they come. The first two bytes say how they are
+//! cut.
+#![no_main]
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicBool;
+
+use connegd::http::request;
+use connegd::resource::Policy;
+use connegd::runtime::connection::{Shared, Wire, serve};
+use connegd::runtime::{Limits, Phase};
+use libfuzzer_sys::fuzz_target;
+
+/// Small bounds, so that short inputs reach them.
+const LIMITS: request::Limits = request::Limits { target: 60, head: 400, fields: 8 };
+
+static SERVER: LazyLock<Shared> = LazyLock::new(|| Shared {
+    webroot: connegd_fuzz::webroot(Policy::Modern),
+    limits: Limits { head: LIMITS, content: 40, ..Limits::default() },
+    stopping: AtomicBool::new(false),
+});
+
+/// A client that sends pieces, ends its side, and keeps what it is sent.
+struct Client<'a> {
+    pieces: Vec<&'a [u8]>,
+    received: Vec<u8>,
+    phase: Phase,
+    finished: bool,
+}
+
+impl Wire for &mut Client<'_> {
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+    }
+
+    fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        let waits = !matches!(self.phase, Phase::Answering | Phase::Sending);
+        assert!(waits, "it reads while it is at {:?}: nobody would notice if that took for ever", self.phase);
+        let room = buffer.capacity() - buffer.len();
+        assert!(room > 0 && buffer.capacity() <= 64 * 1024);
+        let Some(piece) = self.pieces.last_mut() else { return Ok(0) };
+        let (now, later) = piece.split_at(room.min(piece.len()));
+        buffer.extend(now);
+        if later.is_empty() {
+            drop(self.pieces.pop())
+        } else {
+            *piece = later
+        }
+        Ok(now.len())
+    }
+
+    fn send(&mut self, bytes: &[u8], _more: bool) -> io::Result<()> {
+        assert!(bytes.is_empty() || !self.finished);
+        self.received.extend(bytes);
+        Ok(())
+    }
+
+    fn send_file(&mut self, _file: &File, _range: Range<u64>) -> io::Result<()> {
+        unreachable!("no file of the site is so long")
+    }
+
+    fn finish_sending(&mut self) -> io::Result<()> {
+        self.finished = true;
+        Ok(())
+    }
+}
+
+fuzz_target!(|input: &[u8]| {
+    let [first, second, bytes @ ..] = input else { return };
+    let whole = answers(&[bytes]);
+    assert!(whole.is_empty() || whole.starts_with(b"HTTP/1.1 "), "{}", String::from_utf8_lossy(&whole));
+    let every = usize::from(*first % 16) + 1;
+    let alternating = [every, usize::from(*second) + 1];
+    let mut pieces = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (piece, later) = rest.split_at(alternating[pieces.len() % 2].min(rest.len()));
+        pieces.push(piece);
+        rest = later;
+    }
+    for pieces in [pieces, bytes.chunks(1).collect()] {
+        let found = answers(&pieces);
+        assert!(
+            found == whole,
+            "in one piece:\n{}\nin {}:\n{}",
+            String::from_utf8_lossy(&whole),
+            pieces.len(),
+            String::from_utf8_lossy(&found)
+        );
+    }
+});
+
+/// All that the server says, without what may depend on time: dates, and invitations to send what has not come yet.
+fn answers(pieces: &[&[u8]]) -> Vec<u8> {
+    let pieces = pieces.iter().rev().copied().filter(|piece| !piece.is_empty()).collect();
+    let mut client = Client { pieces, received: Vec::new(), phase: Phase::Answering, finished: false };
+    serve(&mut client, &SERVER);
+    let mut kept = Vec::new();
+    let mut rest = &client.received[..];
+    while !rest.is_empty() {
+        if let Some(later) = rest.strip_prefix(b"HTTP/1.1 100 Continue\r\n\r\n") {
+            rest = later;
+            continue;
+        }
+        let end = rest.iter().position(|&byte| byte == b'\n').map_or(rest.len(), |end| end + 1);
+        let (line, later) = rest.split_at(end);
+        if !line.starts_with(b"Date: ") {
+            kept.extend(line);
+        }
+        rest = later;
+    }
+    kept
+}
