@@ -171,7 +171,7 @@ impl<'s, W: Wire> Session<'s, W> {
             };
             self.wire.enter(Phase::Answering);
             answered = true;
-            if !self.perform(exchange)? {
+            if !self.perform(&exchange)? {
                 let all_is_read = self.start == self.input.len() && self.input.len() < self.input.capacity();
                 break if all_is_read { Next::Close } else { Next::Linger };
             }
@@ -209,21 +209,21 @@ impl<'s, W: Wire> Session<'s, W> {
     }
 
     /// Reads past the content of a request and answers it. Returns whether the connection can go on.
-    fn perform(&mut self, exchange: Exchange<'s>) -> io::Result<bool> {
+    fn perform(&mut self, exchange: &Exchange<'s>) -> io::Result<bool> {
         let Exchange { answer, connection, content, expectation } = exchange;
-        if content != request::Content::None {
-            if expectation == Expectation::Answer {
-                self.push(&answer, Connection::Close)?;
+        if *content != request::Content::None {
+            if *expectation == Expectation::Answer {
+                self.push(answer, Connection::Close)?;
                 return Ok(false);
             }
-            if let Err(status) = self.skip(content, expectation == Expectation::Continue)? {
+            if let Err(status) = self.skip(*content, *expectation == Expectation::Continue)? {
                 self.refuse(status)?;
                 return Ok(false);
             }
             self.wire.enter(Phase::Answering);
         }
-        self.push(&answer, connection)?;
-        Ok(connection != Connection::Close)
+        self.push(answer, *connection)?;
+        Ok(*connection != Connection::Close)
     }
 
     /// Reads past the content of a request, which nobody wants, to where the next one begins. If the client waits for

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use slab::Slab;
 
+use super::date;
 use super::limits::Limits;
-use super::phase::{Clock, State, TICK};
+use super::phase::{Clock, Deadlines, State, TICK};
 
 /// When there are too many, one in so many of them must give way at once: looking for those costs time.
 const GIVE_WAY: usize = 64;
@@ -18,6 +19,7 @@ pub(super) struct Connections {
     most: usize,
     most_per_client: usize,
     pub clock: Clock,
+    pub deadlines: Deadlines,
     table: Mutex<Table>,
 }
 
@@ -61,7 +63,13 @@ impl Connections {
             0 => usize::MAX,
             most => most,
         };
-        Connections { most: limits.connections, most_per_client, clock: Clock::new(), table: Mutex::default() }
+        Connections {
+            most: limits.connections,
+            most_per_client,
+            clock: Clock::new(),
+            deadlines: Deadlines::of(limits),
+            table: Mutex::default(),
+        }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -112,6 +120,7 @@ impl Connections {
         loop {
             std::thread::sleep(TICK);
             self.clock.tick();
+            date::tick();
             let now = self.clock.now();
             let late: Vec<_> = {
                 let table = self.table();

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use may::io::WaitIoWaker;
 
+use super::limits::Limits;
+
 /// What a connection is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -144,11 +146,34 @@ fn word(phase: Phase, deadline: u64) -> u64 {
     deadline << DEADLINE_SHIFT | phase as u64
 }
 
-/// A span in the clock's milliseconds, with the tick that a deadline may be late by.
-pub(super) fn span(duration: Duration) -> u64 {
-    duration.as_millis() as u64 + TICK.as_millis() as u64
+/// How long each phase may take, in milliseconds, with the tick that the clock may be late by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadlines {
+    pub head: u64,
+    pub idle: u64,
+    pub content: u64,
+    pub sending: u64,
+    pub lingering: u64,
+    /// What a client must receive while it is sent to, in bytes.
+    pub quota: u64,
 }
 
+impl Deadlines {
+    pub fn of(limits: &Limits) -> Deadlines {
+        let span = |duration: Duration| (duration + TICK).as_millis() as u64;
+        Deadlines {
+            head: span(limits.header_timeout),
+            idle: span(limits.keep_alive_timeout),
+            content: span(limits.content_timeout),
+            sending: span(limits.send_timeout),
+            lingering: span(LINGER),
+            quota: limits.min_send_rate.saturating_mul(limits.send_timeout.as_secs()).max(1),
+        }
+    }
+}
+
+/// How long a client may take to end its side after the last answer.
+const LINGER: Duration = Duration::from_secs(5);
 /// How often the clock ticks.
 pub(super) const TICK: Duration = Duration::from_millis(100);
 

@@ -10,12 +10,12 @@ use rustix::net::{SendFlags, Shutdown};
 
 use super::connection::{self, Shared};
 use super::connections::{Connections, Membership};
+use super::date;
 use super::limits::Limits;
 use super::socket::{Socket, worker};
 use crate::answer;
 use crate::http::Status;
 use crate::http::response::{self, Connection};
-use crate::runtime::date;
 use crate::sys;
 use crate::webroot::Mapped;
 
@@ -63,6 +63,7 @@ impl Server {
             addresses: listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?,
             listeners: listeners.iter().map(TcpListener::try_clone).collect::<Result<_, _>>()?,
         };
+        date::tick();
         let connections = server.connections.clone();
         std::thread::Builder::new().name("watchman".into()).spawn(move || connections.watch())?;
         for listener in listeners {
@@ -128,7 +129,7 @@ fn accept(listener: &may::net::TcpListener, shared: &Arc<Shared>, connections: &
 fn begin(stream: may::net::TcpStream, membership: Membership, shared: &Arc<Shared>, connections: &Arc<Connections>) {
     let (shared, connections) = (shared.clone(), connections.clone());
     let _ = sys::spawn(Some(worker(&stream)), move || {
-        if let Ok(socket) = Socket::new(stream, &membership.state, &connections.clock, &shared.limits) {
+        if let Ok(socket) = Socket::new(stream, &membership.state, &connections) {
             connection::serve(socket, &shared);
         }
     });

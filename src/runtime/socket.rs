@@ -5,7 +5,6 @@ use std::io;
 use std::net::Shutdown;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
-use std::time::Duration;
 
 use may::io::WaitIo;
 use may::net::TcpStream;
@@ -13,8 +12,8 @@ use rustix::io::Errno;
 use rustix::net::SendFlags;
 
 use super::connection::Wire;
-use super::limits::Limits;
-use super::phase::{Clock, Phase, State, span};
+use super::connections::Connections;
+use super::phase::{Phase, State};
 use crate::sys;
 
 /// Event flags of epoll after which a read finds something: IN, and those of [`PEER_DONE`].
@@ -26,9 +25,6 @@ const PEER_DONE: usize = 0x2000 | 0x10 | 0x08;
 const SENDFILE_MOST: u64 = 2 << 20;
 /// How many bytes a connection may move without waiting before the others of its worker have their turn.
 const TURN: usize = 4 << 20;
-/// How long a client may take to end its side after the last answer.
-const LINGER: Duration = Duration::from_secs(5);
-
 /// A number that stands for the worker to which the runtime brings a socket's events.
 pub(super) fn worker(stream: &TcpStream) -> usize {
     stream.as_raw_fd() as usize
@@ -38,8 +34,8 @@ pub(super) fn worker(stream: &TcpStream) -> usize {
 pub(super) struct Socket<'s> {
     stream: TcpStream,
     state: &'s State,
-    clock: &'s Clock,
-    limits: &'s Limits,
+    /// Has the time, and how long everything may take.
+    connections: &'s Connections,
     /// Whether there may be something to read. The runtime watches sockets edge-triggered: what arrives after a
     /// read has emptied the socket is an event, so the read that would only find nothing is left out.
     readable: bool,
@@ -61,11 +57,11 @@ struct Quota {
 }
 
 impl<'s> Socket<'s> {
-    pub fn new(stream: TcpStream, state: &'s State, clock: &'s Clock, limits: &'s Limits) -> io::Result<Socket<'s>> {
+    pub fn new(stream: TcpStream, state: &'s State, connections: &'s Connections) -> io::Result<Socket<'s>> {
         // Answers leave in as few segments as they need; waiting for more to send only delays them.
         stream.set_nodelay(true)?;
         state.wake_by(stream.waker());
-        Ok(Socket { stream, state, clock, limits, readable: true, peer_done: false, sent: 0, moved: 0, quota: None })
+        Ok(Socket { stream, state, connections, readable: true, peer_done: false, sent: 0, moved: 0, quota: None })
     }
 
     /// Counts bytes that were moved; after too many of them in one turn the others are served first.
@@ -111,9 +107,9 @@ impl<'s> Socket<'s> {
     }
 
     fn next_quota(&self) -> io::Result<Quota> {
-        let least = self.limits.min_send_rate.saturating_mul(self.limits.send_timeout.as_secs()).max(1);
-        let deadline = self.clock.now() + span(self.limits.send_timeout);
-        Ok(Quota { bytes: self.received()?.saturating_add(least), deadline })
+        let Connections { clock, deadlines, .. } = self.connections;
+        let bytes = self.received()?.saturating_add(deadlines.quota);
+        Ok(Quota { bytes, deadline: clock.now() + deadlines.sending })
     }
 
     /// Bytes that the client's side has acknowledged. How much the kernel took says little: its buffers are large.
@@ -124,15 +120,16 @@ impl<'s> Socket<'s> {
 
 impl Wire for Socket<'_> {
     fn enter(&mut self, phase: Phase) {
-        let timeout = match phase {
-            Phase::Opening | Phase::Head => self.limits.header_timeout,
-            Phase::Idle => self.limits.keep_alive_timeout,
-            Phase::Content => self.limits.content_timeout,
-            Phase::Lingering => LINGER,
+        let Connections { clock, deadlines, .. } = self.connections;
+        let span = match phase {
+            Phase::Opening | Phase::Head => deadlines.head,
+            Phase::Idle => deadlines.idle,
+            Phase::Content => deadlines.content,
+            Phase::Lingering => deadlines.lingering,
             Phase::Answering | Phase::Sending => return self.state.enter(phase),
         };
         self.quota = None;
-        self.state.enter_until(phase, self.clock.now() + span(timeout));
+        self.state.enter_until(phase, clock.now() + span);
     }
 
     fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
