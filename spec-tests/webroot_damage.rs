@@ -13,7 +13,9 @@ use crate::support::Workshop;
 
 /// A webroot with every kind of record, as small as it gets.
 fn small() -> Vec<u8> {
-    let config = b"[negotiation]\nlanguage-priority = [\"en\"]\ndirectory-index = [\"page\", \"other\"]\n";
+    let config = b"[negotiation]\nlanguage-priority = [\"en\"]\ndirectory-index = [\"page\", \"other\"]\n\
+        [errors]\n404 = \"/other\"\n[redirects]\n\"/old\" = { to = \"/page\", status = 302 }\n\"/o/*\" = \"/d/*\"\n\
+        [headers]\n\"/**\" = { X = \"y\" }\n";
     let workshop = Workshop::with_site(&[
         (".mkroot.toml", config),
         ("page.html.en", b"<p>one"),
@@ -26,7 +28,8 @@ fn small() -> Vec<u8> {
 
 /// Uses everything that a webroot offers.
 fn exercise(webroot: Webroot<'_>) {
-    let targets = [&b"/"[..], b"/page", b"/page.html.en", b"/d", b"/d/", b"/d/page", b"/other", b"/none"];
+    let targets =
+        [&b"/"[..], b"/page", b"/page.html.en", b"/d", b"/d/", b"/d/page", b"/other", b"/old", b"/o/x", b"/none"];
     for target in targets {
         for accept in [None, Some(&b"text/html"[..]), Some(b"image/png")] {
             let request = RequestHead { accept: accept.map(Into::into), ..RequestHead::get(target) };

@@ -6,7 +6,7 @@ use std::path::Path;
 use connegd::answer::answer;
 use connegd::http::Status;
 use connegd::http::request::RequestHead;
-use connegd::http::response::Representation;
+use connegd::http::response::{Representation, field_value};
 use connegd::resource::{Dimensions, Level, Note, Quality, Settings, Variant};
 use connegd::webroot::writer::{BodyId, EntryDraft, NegotiatedDraft, OutcomeDraft, TargetDraft, VariantDraft, Writer};
 use connegd::webroot::{Layout, Mapped, Outcome, Target, check};
@@ -16,9 +16,13 @@ use crate::support::{Workshop, text};
 #[test]
 fn frozen_webroots_open() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/webroots");
-    let error = Mapped::open(&directory.join("v1.webroot")).expect_err("format 1 is of the past").to_string();
-    assert!(error.contains("format 1, and this program reads format 2\npack the site again"), "{error}");
-    let mapped = Mapped::open(&directory.join("v2.webroot")).expect("format 2 is read");
+    for past in [1, 2] {
+        let error =
+            Mapped::open(&directory.join(format!("v{past}.webroot"))).expect_err("it is of the past").to_string();
+        let expected = format!("format {past}, and this program reads format 3\npack the site again");
+        assert!(error.contains(&expected), "{error}");
+    }
+    let mapped = Mapped::open(&directory.join("v3.webroot")).expect("format 3 is read");
     let webroot = mapped.webroot();
     assert!(check::verify(&webroot).is_empty());
     let head = RequestHead { accept: Some(b"text/markdown"[..].into()), ..RequestHead::get(b"/page") };
@@ -28,6 +32,19 @@ fn frozen_webroots_open() {
     let head = RequestHead { accept: Some(b"text/plain"[..].into()), ..RequestHead::get(b"/map") };
     let selected = answer(webroot, &head).selected.expect("a variant");
     assert_eq!(text(webroot.bytes(selected.body())), "Une page\n");
+    for (target, status, field, value) in [
+        ("/page.html", 200, "Cache-Control", "no-cache"),
+        ("/page.md", 200, "X-Content-Type-Options", "nosniff"),
+        ("/page.md", 200, "Repr-Digest", "sha-256=:2/LFTlAWzWtjV37FTqcxRb6/DcnC6XgY4pS/utjzs2k=:"),
+        ("/nothing", 404, "Content-Type", "text/html"),
+        ("/old", 308, "Location", "/page"),
+        ("/blog/a", 301, "Location", "/a"),
+        ("/gone", 410, "X-Content-Type-Options", "nosniff"),
+    ] {
+        let answer = answer(webroot, &RequestHead::get(target.as_bytes()));
+        assert_eq!(answer.status.code(), status, "{target}");
+        assert_eq!(field_value(answer.fields.bytes(), field).map(text).as_deref(), Some(value), "{target}");
+    }
 }
 
 /// A writer that takes three bytes at a time, as pipes and signals can make any writer do.
@@ -104,8 +121,11 @@ fn write_small(writer: Writer<Reluctant>) -> Vec<u8> {
     };
     let resources = [
         (b"/a".to_vec(), TargetDraft::Negotiated(of(run, false))),
-        (b"/d".to_vec(), TargetDraft::Redirect(b"/d/".to_vec())),
-        (b"/d/".to_vec(), TargetDraft::Index(vec![TargetDraft::Redirect(b"/e".to_vec())], root)),
+        (b"/d".to_vec(), TargetDraft::Redirect(Status::Found, b"/d/".to_vec())),
+        (
+            b"/d/".to_vec(),
+            TargetDraft::Index(vec![TargetDraft::Redirect(Status::MovedPermanently, b"/e".to_vec())], root),
+        ),
         (b"/f".to_vec(), TargetDraft::Failure(Status::InternalServerError)),
         (b"/m.var".to_vec(), TargetDraft::Negotiated(of(map, true))),
     ];
@@ -132,7 +152,7 @@ fn what_is_written_is_read_back() {
     assert_eq!(run.get(1).unwrap().variant(), Variant { length: Some(0), ..variant("b.html", None) });
     assert_eq!(webroot.bytes(run.get(0).unwrap().body()), b"hello");
     assert_eq!(run.get(0).unwrap().etag(), b"\"t\"");
-    assert!(matches!(webroot.find(b"/d").map(|found| found.target()), Some(Target::Redirect(b"/d/"))));
+    assert!(matches!(webroot.find(b"/d").map(|found| found.target()), Some(Target::Redirect(Status::Found, b"/d/"))));
     let Some(Target::Negotiated(map)) = webroot.find(b"/m.var").map(|found| found.target()) else { panic!() };
     assert!(map.map && map.literal);
     let entry = map.run.get(0).unwrap();
@@ -143,7 +163,7 @@ fn what_is_written_is_read_back() {
     let failure = webroot.find(b"/f").map(|found| found.target());
     assert!(matches!(failure, Some(Target::Failure(Status::InternalServerError))));
     let Some(Target::Index(alternatives, _)) = webroot.find(b"/d/").map(|found| found.target()) else { panic!() };
-    assert!(matches!(alternatives.iter().next(), Some(Target::Redirect(b"/e"))));
+    assert!(matches!(alternatives.iter().next(), Some(Target::Redirect(Status::MovedPermanently, b"/e"))));
     assert!(webroot.find(b"/b").is_none());
     assert!(webroot.find(b"").is_none());
 }
@@ -193,5 +213,5 @@ fn a_file_that_is_no_webroot_is_called_that() {
     let mut other = std::fs::read(Workshop::with_site(&[("a.txt", b"a")]).pack()).unwrap();
     other[8] = 99;
     let error = Layout::read(&other).expect_err("another version").to_string();
-    assert!(error.starts_with("it is a webroot of format 99, and this program reads format 2"), "{error}");
+    assert!(error.starts_with("it is a webroot of format 99, and this program reads format 3"), "{error}");
 }

@@ -2,8 +2,10 @@
 //!
 //! Each is made as HTML and as plain text, and the two are negotiated like any other variants.
 
+use std::borrow::Cow;
+
 use super::{Answer, Asked, Content, Fields};
-use crate::http::response::{changed_fields, field_value, joined, push_field};
+use crate::http::response::{changed_fields, field_value, joined, push_field, push_missing_fields};
 use crate::http::{Status, escape};
 use crate::negotiation::{Algorithm, Choice, NoTrace, Preferences, select};
 use crate::resource::{Dimensions, Policy, Settings, Variant};
@@ -77,7 +79,8 @@ impl Page {
 /// 200 to OPTIONS; `representation` are the fields of what GET would get, some of which hold for it, too.
 pub(super) fn options<'w>(allow: &[u8], representation: &[u8]) -> Answer<'w> {
     let mut lines = changed_fields(representation, |name| match name {
-        "ETag" | "Last-Modified" | "Content-Length" => Some(Vec::new()),
+        "ETag" | "Last-Modified" | "Accept-Ranges" | "Content-Length" | "Repr-Digest" => Some(Vec::new()),
+        _ if is_freshness(name) => Some(Vec::new()),
         _ => None,
     });
     push_field(&mut lines, "Allow", allow);
@@ -85,17 +88,76 @@ pub(super) fn options<'w>(allow: &[u8], representation: &[u8]) -> Answer<'w> {
     Answer { status: Status::Ok, fields: Fields::Generated(lines), content: Content::None, selected: None }
 }
 
+/// Whether a field says for how long a representation may be kept, which holds for nothing else.
+fn is_freshness(name: &str) -> bool {
+    name.eq_ignore_ascii_case("Cache-Control") || name.eq_ignore_ascii_case("Expires")
+}
+
+/// `answer` with the fields that the author wants with everything.
+pub(super) fn with_fields_of_site<'w>(answer: Answer<'w>, settings: &Settings) -> Answer<'w> {
+    if settings.fields.is_empty() {
+        return answer;
+    }
+    let mut lines = answer.fields.bytes().to_vec();
+    push_missing_fields(&mut lines, settings.fields.as_bytes());
+    Answer { fields: Fields::Generated(lines), ..answer }
+}
+
+/// `error` with `page` as its content. What is said of the page's representation holds for no other request than one for
+/// that page, but what describes the bytes goes with them.
+pub(super) fn dressed<'w>(error: Answer<'w>, page: Answer<'w>, policy: Policy) -> Answer<'w> {
+    let vary = |answer: &Answer<'_>| field_value(answer.fields.bytes(), "Vary").unwrap_or_default().to_vec();
+    let separator: &[u8] = if policy == Policy::Modern { b", " } else { b"," };
+    let vary = joined(&vary(&error), &vary(&page), separator);
+    let mut lines = changed_fields(error.fields.bytes(), |name| match name {
+        "Content-Type" | "Content-Length" | "Vary" => Some(Vec::new()),
+        _ => None,
+    });
+    push_field(&mut lines, "Vary", &vary);
+    lines.extend(changed_fields(page.fields.bytes(), |name| match name {
+        "ETag" | "Content-Location" | "Vary" | "TCN" | "Alternates" | "Last-Modified" | "Accept-Ranges"
+        | "Repr-Digest" => Some(Vec::new()),
+        _ if is_freshness(name) => Some(Vec::new()),
+        _ => None,
+    }));
+    Answer { fields: Fields::Generated(lines), content: page.content, ..error }
+}
+
 /// 301 to `location`, with the query of the request and further field lines.
 pub(super) fn redirect<'w>(location: &[u8], fields: Vec<u8>, asked: &Asked<'w, '_>, policy: Policy) -> Answer<'w> {
-    let mut reference = location.to_vec();
-    if let Some(query) = asked.query {
+    redirect_with(Status::MovedPermanently, location, fields, asked, policy)
+}
+
+/// `status` to `location`, with further field lines. The query of the request goes along, unless `location` has one.
+pub(super) fn redirect_with<'w>(
+    status: Status,
+    location: &[u8],
+    fields: Vec<u8>,
+    asked: &Asked<'w, '_>,
+    policy: Policy,
+) -> Answer<'w> {
+    let fragment = location.iter().position(|&byte| byte == b'#').unwrap_or(location.len());
+    let (target, fragment) = location.split_at(fragment);
+    let mut reference = target.to_vec();
+    if let Some(query) = asked.query.filter(|_| !target.contains(&b'?')) {
         reference.push(b'?');
         reference.extend(query);
     }
-    let mut page = Page { fields, ..Page::new(Status::MovedPermanently, "") };
+    reference.extend(fragment);
+    let mut page = Page { fields, ..Page::new(status, "") };
     push_field(&mut page.fields, "Location", &reference);
     page.links = vec![Link { reference, text: "It has moved here.".into(), notes: String::new() }];
     page.answer(policy, asked.accept())
+}
+
+/// A location with `rest`, percent-encoded, in the place of its `*`, if it has one.
+pub(super) fn with_rest<'l>(location: &'l [u8], rest: Option<&[u8]>) -> Cow<'l, [u8]> {
+    let star = location.iter().position(|&byte| byte == b'*');
+    let (Some(star), Some(rest)) = (star, rest) else { return location.into() };
+    let mut whole = location[..star].to_vec();
+    escape::push_uri(&mut whole, rest, true);
+    whole.extend(&location[star + 1..]);
+    whole.into()
 }
 
 /// A reference to a variant from the resource it belongs to.

@@ -98,6 +98,14 @@ pub fn answer<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>) -> Answer<'w>
 /// As [`answer`], telling `listener` how a variant is selected.
 pub fn answer_traced<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, listener: &mut impl Listener) -> Answer<'w> {
     let mut answer = found(webroot, request, listener);
+    let settings = webroot.settings();
+    if answer.status.is_error() || answer.selected.is_none() {
+        answer = match page_of_site(webroot, request, answer.status) {
+            // The author has said what goes with its file.
+            Some(page) => generated::dressed(answer, page, settings.policy),
+            None => generated::with_fields_of_site(answer, settings),
+        };
+    }
     if request.method == Method::Head {
         answer.content = Content::None;
     }
@@ -105,8 +113,27 @@ pub fn answer_traced<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, listen
 }
 
 /// An answer without a resource, for a request whose head cannot be understood.
-pub fn rejection(status: Status) -> Answer<'static> {
-    Page::error(status).answer(Policy::Modern, None)
+pub fn rejection(webroot: Webroot<'_>, status: Status) -> Answer<'static> {
+    generated::with_fields_of_site(Page::error(status).answer(Policy::Modern, None), webroot.settings())
+}
+
+/// The page that the site has for an error, negotiated as if it had been asked for itself. Nobody hears how: it is the error
+/// that has to be explained.
+fn page_of_site<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, status: Status) -> Option<Answer<'w>> {
+    let target = webroot.settings().error_pages.get(&status.code())?;
+    let head = RequestHead {
+        method: Method::Get,
+        target: target.as_bytes(),
+        if_match: None,
+        if_none_match: None,
+        if_modified_since: None,
+        if_unmodified_since: None,
+        if_range: None,
+        range: None,
+        negotiate: None,
+        ..request.clone()
+    };
+    Some(found(webroot, &head, &mut NoTrace)).filter(|page| page.status == Status::Ok)
 }
 
 /// A request on its way to an answer.
@@ -117,6 +144,8 @@ struct Asked<'w, 'r> {
     query: Option<&'r [u8]>,
     /// Whether the path goes on behind the resource (R19).
     path_info: bool,
+    /// What of the key comes behind the path whose redirect is for all below.
+    rest: Option<&'r [u8]>,
     /// Whether something else, a directory index for instance, looks for what to answer with; that is done as if by
     /// GET (R21).
     as_get: bool,
@@ -184,7 +213,7 @@ impl<'w> Asked<'w, '_> {
 /// Finds the resource.
 fn found<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, listener: &mut impl Listener) -> Answer<'w> {
     let root_policy = webroot.settings().policy;
-    let mut asked = Asked { webroot, request, query: None, path_info: false, as_get: false, maps: 0 };
+    let mut asked = Asked { webroot, request, query: None, path_info: false, rest: None, as_get: false, maps: 0 };
     match request.method {
         Method::Trace => return asked.not_allowed(root_policy, b""),
         Method::Unknown if root_policy == Policy::Modern => return asked.error(Status::NotImplemented, root_policy),
@@ -206,10 +235,16 @@ fn found<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, listener: &mut imp
     };
     let target = match webroot.find(key) {
         Some(resource) => Some(resource.target()),
-        None => {
-            asked.path_info = true;
-            before_path_info(webroot, key)
-        }
+        None => match webroot.find_redirect_below(key) {
+            Some((resource, rest)) => {
+                asked.rest = Some(rest);
+                Some(resource.target())
+            }
+            None => {
+                asked.path_info = true;
+                before_path_info(webroot, key)
+            }
+        },
     };
     let Some(target) = target else { return asked.not_found(root_policy, b"") };
     reply(target, &asked, listener).answer(&asked)
@@ -219,7 +254,8 @@ fn found<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, listener: &mut imp
 fn before_path_info<'w>(webroot: Webroot<'w>, key: &[u8]) -> Option<Target<'w>> {
     let slashes = (1..key.len()).filter(|&end| key[end] == b'/');
     let first = slashes.map(|end| webroot.find(&key[..end])).find(|found| match found.map(|found| found.target()) {
-        Some(Target::Redirect(_)) => false, // a directory; go on below it
+        // A directory, or a path that leads elsewhere without what lies below it; go on there.
+        Some(Target::Redirect(..) | Target::Failure(Status::Gone)) => false,
         _ => true,
     });
     first.flatten().map(|found| found.target())
@@ -274,7 +310,7 @@ fn own_reply<'w>(target: Target<'w>, asked: &Asked<'w, '_>, listener: &mut impl 
     let policy = match target {
         Target::File(_, settings) | Target::Index(_, settings) => settings.policy,
         Target::Negotiated(Negotiated { settings, .. }) => settings.policy,
-        Target::Redirect(_) | Target::Failure(_) => asked.webroot.settings().policy,
+        Target::Redirect(..) | Target::Failure(_) => asked.webroot.settings().policy,
     };
     if policy == Policy::Modern {
         match asked.request.method {
@@ -291,7 +327,10 @@ fn own_reply<'w>(target: Target<'w>, asked: &Asked<'w, '_>, listener: &mut impl 
             None => Reply::Answer(asked.not_found(policy, b"")),
         },
         Target::Negotiated(negotiated) => negotiated::negotiate(negotiated, asked, listener),
-        Target::Redirect(location) => Reply::Answer(generated::redirect(location, Vec::new(), asked, policy)),
+        Target::Redirect(status, location) => {
+            let location = generated::with_rest(location, asked.rest);
+            Reply::Answer(generated::redirect_with(status, &location, Vec::new(), asked, policy))
+        }
         Target::Index(alternatives, _) if policy == Policy::Apache => apache_index(alternatives, asked, listener),
         Target::Index(alternatives, _) => index(alternatives, asked, listener),
         Target::Failure(status) => Reply::Answer(asked.error(status, policy)),
@@ -329,7 +368,7 @@ fn apache_index<'w>(alternatives: Alternatives<'w>, asked: &Asked<'w, '_>, liste
         let literal = match alternative {
             Target::Negotiated(negotiated) => negotiated.literal,
             Target::Failure(_) => false,
-            Target::File(..) | Target::Redirect(_) | Target::Index(..) => true,
+            Target::File(..) | Target::Redirect(..) | Target::Index(..) => true,
         };
         let (reply, led_by_file) = followed(alternative, &Asked { as_get: !literal, ..*asked }, listener);
         let status = match &reply {

@@ -36,7 +36,9 @@ fn main() -> ExitCode {
 
 fn pack(arguments: &Build) -> Result<Outcome, Box<dyn Error>> {
     let (Some(site), Some(out)) = (&arguments.site, &arguments.out) else { unreachable!("clap requires both") };
-    let options = Options { negotiate: arguments.negotiate, config: config(arguments.config.as_deref(), site)? };
+    let mut config = config(arguments.config.as_deref(), site)?;
+    config.repr_digest |= arguments.repr_digest;
+    let options = Options { negotiate: arguments.negotiate, config };
     let progress = Progress::new(PROGRAM, arguments.quiet);
     let summary = build::pack_to(site, out, &options, &progress)?;
     progress.finish(&summary);

@@ -1,15 +1,22 @@
 //! `.mkroot.toml` → [`Config`]; errors say where in the file and what would do.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use globset::{Glob, GlobSet};
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
 use super::extensions::is_token;
+use super::fields::{self, FieldRule, Files};
+use super::group::escaped;
+use super::paths::{self, ErrorPage, Leads, Redirect};
 use super::walk::Tree;
+use crate::http::Status;
 use crate::resource::{Policy, Settings};
 
 /// The file in a site's root that configures how it is packed.
@@ -18,7 +25,7 @@ pub const FILE_NAME: &str = ".mkroot.toml";
 /// How a site, or a directory of it, is packed.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What decides between variants.
+    /// What decides between variants, and what answers need besides.
     pub settings: Settings,
     /// Whether the well-known extensions mean something, and files of unknown type are looked into.
     pub builtin_extensions: bool,
@@ -36,6 +43,14 @@ pub struct Config {
     pub charsets: HashMap<String, String>,
     /// Content codings by extension.
     pub encodings: HashMap<String, String>,
+    /// Fields of files; of those for the same file and name the last wins.
+    pub fields: Vec<FieldRule>,
+    /// Whether files are sent with a digest of their contents (RFC 9530).
+    pub repr_digest: bool,
+    /// The pages of errors. Only a site's root has any.
+    pub error_pages: Vec<ErrorPage>,
+    /// The redirects that this directory's own file declares.
+    pub redirects: Vec<Redirect>,
 }
 
 impl Default for Config {
@@ -50,6 +65,10 @@ impl Default for Config {
             languages: HashMap::new(),
             charsets: HashMap::new(),
             encodings: HashMap::new(),
+            fields: Vec::new(),
+            repr_digest: false,
+            error_pages: Vec::new(),
+            redirects: Vec::new(),
         }
     }
 }
@@ -76,14 +95,23 @@ impl Configs {
             let above = parent.map_or(0, |slash| configs.by_directory.get(&directory[..=slash]).copied().unwrap_or(0));
             let number = match files.get(&directory[..]) {
                 Some(path) => {
-                    configs.all.push(configs.all[above].refined_by(path)?);
+                    configs.all.push(configs.all[above].refined_by(path, directory)?);
                     configs.all.len() - 1
                 }
                 None => above,
             };
             configs.by_directory.insert(directory.clone(), number);
         }
+        let redirects_below = configs.redirects().any(|redirect| redirect.below);
+        for config in &mut configs.all {
+            config.settings.redirects_below = redirects_below;
+        }
         Ok(configs)
+    }
+
+    /// All redirects, those that nearer files declare behind those of farther ones.
+    pub fn redirects(&self) -> impl Iterator<Item = &Redirect> {
+        self.all.iter().flat_map(|config| &config.redirects)
     }
 
     /// The configuration of a directory, by its key.
@@ -132,41 +160,30 @@ pub enum ConfigError {
 impl ConfigError {
     /// What the reader of TOML says of `text`, which came from `path`.
     pub fn of_toml(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
-        ConfigError::at(path, text, error.span().unwrap_or_default().start, error.message().replace('\n', ", "))
-    }
-
-    /// What is wrong with `text` at a byte of it.
-    fn at(path: &Path, text: &str, byte: usize, message: String) -> ConfigError {
-        let before = &text[..text.floor_char_boundary(byte)];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        ConfigError::Invalid {
-            path: path.to_path_buf(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            message,
-        }
+        Place::of(path, text, error.span().unwrap_or_default()).wrong(error.message().replace('\n', ", "))
     }
 }
 
 impl Config {
-    /// This configuration as the file at `path` changes it: what the file does not mention stays.
+    /// This configuration as the file at `path` changes it for `directory`, given by its key: what the file does not
+    /// mention stays.
     ///
     /// # Errors
     ///
     /// If the file cannot be read, or holds an unknown key or a bad value.
-    pub fn refined_by(&self, path: &Path) -> Result<Config, ConfigError> {
+    pub fn refined_by(&self, path: &Path, directory: &[u8]) -> Result<Config, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_path_buf(), source })?;
-        self.refined(&text, path)
+        self.refined(&text, path, directory)
     }
 
-    /// The configuration in the file at `path`.
+    /// The configuration of a site in the file at `path`.
     ///
     /// # Errors
     ///
     /// As [`Config::refined_by`].
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
-        Config::default().refined_by(path)
+        Config::default().refined_by(path, ROOT)
     }
 
     /// The configuration of a site: `.mkroot.toml` in its root, or the defaults if there is none.
@@ -183,16 +200,50 @@ impl Config {
         }
     }
 
-    /// This configuration as `text` changes it; `path` is where that came from, for messages.
+    /// This configuration as `text` changes it for `directory`, given by its key; `path` is where that came from, for
+    /// messages.
     ///
     /// # Errors
     ///
     /// If there is an unknown key or a bad value.
-    pub fn refined(&self, text: &str, path: &Path) -> Result<Config, ConfigError> {
+    pub fn refined(&self, text: &str, path: &Path, directory: &[u8]) -> Result<Config, ConfigError> {
         let file: File = toml::from_str(text).map_err(|error| ConfigError::of_toml(path, text, &error))?;
+        let at = |span: Range<usize>| Place::of(path, text, span);
         let mut config = self.clone();
-        file.refine(&mut config).map_err(|(span, message)| ConfigError::at(path, text, span.start, message))?;
+        file.refine(&mut config, directory, &at).map_err(|(span, message)| at(span).wrong(message))?;
         Ok(config)
+    }
+}
+
+/// The key of a site's root.
+const ROOT: &[u8] = b"/";
+
+/// A place in a configuration file.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The file.
+    pub path: PathBuf,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+}
+
+impl Place {
+    /// Where `span` begins in `text`, which came from `path`.
+    fn of(path: &Path, text: &str, span: Range<usize>) -> Place {
+        let before = &text[..text.floor_char_boundary(span.start)];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Place {
+            path: path.to_path_buf(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+
+    /// That something is wrong here.
+    pub fn wrong(&self, message: String) -> ConfigError {
+        ConfigError::Invalid { path: self.path.clone(), line: self.line, column: self.column, message }
     }
 }
 
@@ -212,6 +263,57 @@ struct File {
     charsets: HashMap<Spanned<String>, Spanned<String>>,
     #[serde(default)]
     encodings: HashMap<Spanned<String>, Spanned<String>>,
+    #[serde(default)]
+    headers: HashMap<Spanned<String>, HashMap<Spanned<String>, Spanned<String>>>,
+    #[serde(default)]
+    cache: HashMap<Spanned<String>, Spanned<String>>,
+    #[serde(default)]
+    errors: HashMap<Spanned<String>, Spanned<String>>,
+    #[serde(default)]
+    redirects: HashMap<Spanned<String>, Spanned<Redirection>>,
+    #[serde(default)]
+    digests: Digests,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct Digests {
+    repr_digest: Option<bool>,
+}
+
+/// Where a path leads: a string, or a table.
+enum Redirection {
+    To(String),
+    Table(RedirectionTable),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RedirectionTable {
+    to: Option<Spanned<String>>,
+    status: Option<Spanned<i64>>,
+}
+
+impl<'de> Deserialize<'de> for Redirection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Redirection, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Redirection;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path or URI, or { to = \"…\", status = 302 }")
+            }
+
+            fn visit_str<E: de::Error>(self, to: &str) -> Result<Redirection, E> {
+                Ok(Redirection::To(to.into()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Redirection, A::Error> {
+                RedirectionTable::deserialize(MapAccessDeserializer::new(map)).map(Redirection::Table)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -236,7 +338,8 @@ enum Force {
 }
 
 impl File {
-    fn refine(self, config: &mut Config) -> Result<(), Invalid> {
+    /// Changes `config`, that of `directory`, to what this file says; `at` tells where in it something stands.
+    fn refine(self, config: &mut Config, directory: &[u8], at: &dyn Fn(Range<usize>) -> Place) -> Result<(), Invalid> {
         let negotiation = self.negotiation;
         let settings = &mut config.settings;
         settings.policy = negotiation.policy.unwrap_or(settings.policy);
@@ -268,8 +371,94 @@ impl File {
         config.languages.extend(table(self.languages, language_tag, true)?);
         config.charsets.extend(table(self.charsets, token, true)?);
         config.encodings.extend(table(self.encodings, token, true)?);
+        config.repr_digest = self.digests.repr_digest.unwrap_or(config.repr_digest);
+        for (pattern, entries) in in_order(self.headers) {
+            let files = files(&pattern, directory)?;
+            for (name, value) in in_order(entries) {
+                fields::check_name(name.get_ref()).map_err(|message| (name.span(), message))?;
+                config.fields.push(rule(files.clone(), name.into_inner(), value)?);
+            }
+        }
+        for (pattern, value) in in_order(self.cache) {
+            let files = files(&pattern, directory)?;
+            config.fields.push(rule(files, fields::CACHE_CONTROL.into(), value)?);
+        }
+        for (code, page) in in_order(self.errors) {
+            if directory != ROOT {
+                return Err((code.span(), "the pages of errors are declared in the site's root only".into()));
+            }
+            let status = paths::error_status(code.get_ref()).map_err(|message| (code.span(), message))?;
+            let key = paths::site_key(page.get_ref(), ROOT).map_err(|message| (page.span(), message))?;
+            let target = String::from_utf8_lossy(&escaped(&key)).into_owned();
+            config.settings.error_pages.insert(status.code(), target);
+            config.error_pages.push(ErrorPage { key, place: at(page.span()) });
+        }
+        if directory == ROOT {
+            config.settings.fields = String::from_utf8_lossy(&fields::lines_of_site(&config.fields)).into_owned();
+        }
+        config.redirects = redirects(self.redirects, directory, at)?;
         Ok(())
     }
+}
+
+/// The entries of a table in the order of the file, so that of two faults always the same is named.
+fn in_order<T>(entries: HashMap<Spanned<String>, T>) -> Vec<(Spanned<String>, T)> {
+    let mut entries: Vec<_> = entries.into_iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
+}
+
+fn files(pattern: &Spanned<String>, directory: &[u8]) -> Result<Files, Invalid> {
+    Files::new(pattern.get_ref(), directory).map_err(|message| (pattern.span(), message))
+}
+
+fn rule(files: Files, name: String, value: Spanned<String>) -> Result<FieldRule, Invalid> {
+    fields::check_value(value.get_ref()).map_err(|message| (value.span(), message))?;
+    Ok(FieldRule::new(files, name, value.into_inner()))
+}
+
+/// The redirects of the file in `directory`.
+fn redirects(
+    entries: HashMap<Spanned<String>, Spanned<Redirection>>,
+    directory: &[u8],
+    at: &dyn Fn(Range<usize>) -> Place,
+) -> Result<Vec<Redirect>, Invalid> {
+    let mut redirects: Vec<Redirect> = Vec::new();
+    for (path, redirection) in in_order(entries) {
+        let span = redirection.span();
+        let (to, status) = match redirection.into_inner() {
+            Redirection::To(to) => (Some(Spanned::new(span.clone(), to)), None),
+            Redirection::Table(RedirectionTable { to, status }) => (to, status),
+        };
+        let (key, below) = paths::redirect_key(path.get_ref(), directory).map_err(|message| (path.span(), message))?;
+        let status = match status {
+            None => Some(Status::MovedPermanently),
+            Some(code) => paths::redirect_status(*code.get_ref()).map_err(|message| (code.span(), message))?,
+        };
+        let leads = match (to, status) {
+            (Some(to), Some(status)) => {
+                paths::check_location(to.get_ref(), below).map_err(|message| (to.span(), message))?;
+                Leads::To(status, to.into_inner())
+            }
+            (None, None) => Leads::Nowhere,
+            (Some(to), None) => {
+                return Err((to.span(), "what is gone (410) leads nowhere; leave out one of both".into()));
+            }
+            (None, Some(_)) => {
+                return Err((span, "it says not where it leads; expected to = \"/new\", or status = 410".into()));
+            }
+        };
+        let redirect = Redirect { key, below, leads, place: at(path.span()) };
+        if redirect.leads_to_itself() {
+            return Err((path.span(), format!("{:?} leads to itself", path.get_ref())));
+        }
+        if redirects.iter().any(|other| (&other.key, other.below) == (&redirect.key, redirect.below)) {
+            let message = format!("{:?} is there twice; how it is percent-encoded makes no difference", path.get_ref());
+            return Err((path.span(), message));
+        }
+        redirects.push(redirect);
+    }
+    Ok(redirects)
 }
 
 /// `*.ext` names an extension, anything else is a glob for whole names.
@@ -313,11 +502,8 @@ fn table(
     check: impl Fn(&str) -> Result<(), String>,
     fold: bool,
 ) -> Result<HashMap<String, String>, Invalid> {
-    // In the order of the file, so that of two faults always the same is named.
-    let mut entries: Vec<_> = entries.into_iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
     let mut table = HashMap::with_capacity(entries.len());
-    for (key, value) in entries {
+    for (key, value) in in_order(entries) {
         let extension = key.get_ref().strip_prefix('.').unwrap_or(key.get_ref()).to_ascii_lowercase();
         if extension.is_empty() || extension.contains(['.', '/', '\0']) {
             let message = format!("{:?} is not an extension; expected one without dots, such as html", key.get_ref());
@@ -368,7 +554,12 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Config, String> {
-        Config::default().refined(text, Path::new("site/.mkroot.toml")).map_err(|error| error.to_string())
+        parse_in(text, "/")
+    }
+
+    fn parse_in(text: &str, directory: &str) -> Result<Config, String> {
+        let path = Path::new("site/.mkroot.toml");
+        Config::default().refined(text, path, directory.as_bytes()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -408,13 +599,55 @@ mod tests {
              [types]\na = \"x/a\"\nb = \"x/b\"\n",
         )
         .unwrap();
-        let nearer =
-            site.refined("[negotiation]\nlanguage-priority = []\n[types]\nb = \"x/c\"\n", Path::new("d")).unwrap();
+        let nearer = site
+            .refined("[negotiation]\nlanguage-priority = []\n[types]\nb = \"x/c\"\n", Path::new("d"), b"/d/")
+            .unwrap();
         assert!(nearer.settings.language_priority.is_empty());
         assert_eq!((nearer.types["a"].as_str(), nearer.types["b"].as_str()), ("x/a", "x/c"));
         assert_eq!(nearer.default_language.as_deref(), Some("de"));
         assert_eq!(nearer.type_maps.extensions, ["map"]);
         assert!(nearer.type_maps.names.is_match("a.html") && !nearer.type_maps.names.is_match("a.html.en"));
+    }
+
+    #[test]
+    fn what_holds_for_the_site_is_in_its_settings() {
+        let text = "[errors]\n404 = \"/not found\"\n\"410\" = \"/a%2Fb\"\n";
+        assert!(parse(text).unwrap_err().contains(":3:9: \"/a%2Fb\" is not a path"));
+        let config = parse(
+            "[errors]\n404 = \"/not found\"\n\"410\" = \"/d/gone\"\n[digests]\nrepr-digest = true\n\
+             [headers]\n\"/**\" = { X-A = \"1\", X-B = \"2\" }\n\"*\" = { X-C = \"3\" }\n[cache]\n\"/**\" = \"no-cache\"\n",
+        )
+        .unwrap();
+        let pages: Vec<_> = config.settings.error_pages.iter().map(|(code, page)| (*code, page.as_str())).collect();
+        assert_eq!(pages, [(404, "/not%20found"), (410, "/d/gone")]);
+        let mut lines: Vec<_> = config.settings.fields.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["X-A: 1", "X-B: 2"]);
+        assert!(config.repr_digest);
+        // A directory's own file can change neither for all.
+        let below = b"/d/";
+        let text = "[headers]\n\"/**\" = { X-A = \"\" }\n[digests]\nrepr-digest = false\n";
+        let nearer = config.refined(text, Path::new("x"), below).unwrap();
+        assert_eq!(nearer.settings, config.settings);
+        assert!(!nearer.repr_digest);
+        let error = parse_in("[errors]\n404 = \"/404\"\n", "/d/").unwrap_err();
+        assert!(error.contains(":2:1: ") && error.contains("root"), "{error}");
+    }
+
+    #[test]
+    fn redirects_are_a_files_own() {
+        let text =
+            "[redirects]\n\"/old\" = \"/new\"\n\"/b/*\" = { to = \"/c/*\", status = 308 }\n\"/d\" = { status = 410 }\n";
+        let config = parse_in(text, "/e f/").unwrap();
+        let mut found = config.redirects.iter().map(|redirect| {
+            let target = format!("{:?}", redirect.leads);
+            (String::from_utf8_lossy(&redirect.index_key()).into_owned(), target)
+        });
+        assert_eq!(found.next(), Some(("/e f/old".into(), "To(MovedPermanently, \"/new\")".into())));
+        assert_eq!(found.next(), Some(("/e f/b//".into(), "To(PermanentRedirect, \"/c/*\")".into())));
+        assert_eq!(found.next(), Some(("/e f/d".into(), "Nowhere".into())));
+        assert!(found.next().is_none());
+        assert!(config.refined("", Path::new("x"), b"/e f/g/").unwrap().redirects.is_empty());
     }
 
     #[test]
@@ -439,6 +672,31 @@ mod tests {
             ("[types]\nx = 1\n", "2:5", &["string"]),
             ("[types]\nx = \"a/b\"\n\".X\" = \"a/c\"\n", "3:1", &["twice"]),
             ("é = [\n", "1:6", &["]"]),
+            ("[headers]\n\"/a/\" = {}\n", "2:1", &["/a/", "*.html"]),
+            ("[headers]\n\"a/*\" = {}\n", "2:1", &["a/*", "\"/a/*\""]),
+            ("[headers]\n\"*\" = { \"X Y\" = \"1\" }\n", "2:9", &["X Y"]),
+            ("[headers]\n\"*\" = { X-A = \"1\", Cache-Control = \"no-cache\" }\n", "2:20", &["[cache]"]),
+            ("[headers]\n\"*\" = { X-A = \"a\\r\\nb\" }\n", "2:15", &["printable"]),
+            ("[headers]\n\"*\" = \"X-A: 1\"\n", "2:7", &["string"]),
+            ("[cache]\n\"*\" = \" no-cache\"\n", "2:7", &["space"]),
+            ("[cache]\n\"{\" = \"no-cache\"\n", "2:1", &["{"]),
+            ("[errors]\n404 = \"/404\"\n200 = \"/ok\"\n", "3:1", &["200", "404, 405"]),
+            ("[errors]\n404 = \"404\"\n", "2:7", &["404", "/a/b"]),
+            ("[errors]\n404 = \"/404?a\"\n", "2:7", &["/404?a"]),
+            ("[redirects]\n\"old\" = \"/new\"\n", "2:1", &["old", "/a/b"]),
+            ("[redirects]\n\"/*/old\" = \"/new\"\n", "2:1", &["last segment", "%2A"]),
+            ("[redirects]\n\"/old\" = \"new\"\n", "2:10", &["new", "https://example.org/"]),
+            ("[redirects]\n\"/old\" = { to = \"/a b\" }\n", "2:17", &["' '", "percent-encoded"]),
+            ("[redirects]\n\"/old\" = { to = \"/a\", status = 304 }\n", "2:32", &["304", "308"]),
+            ("[redirects]\n\"/old\" = { to = \"/a\", status = 410 }\n", "2:17", &["410"]),
+            ("[redirects]\n\"/old\" = {}\n", "2:10", &["to = "]),
+            ("[redirects]\n\"/old\" = { too = \"/a\" }\n", "2:12", &["too"]),
+            ("[redirects]\n\"/old\" = 1\n", "2:10", &["integer", "a path or URI"]),
+            ("[redirects]\n\"/old\" = { to = 1 }\n", "2:17", &["integer", "string"]),
+            ("[redirects]\n\"/a\" = \"/b\"\n\"/%61\" = \"/c\"\n", "3:1", &["twice"]),
+            ("[redirects]\n\"/a\" = \"/%61#b\"\n", "2:1", &["itself"]),
+            ("[redirects]\n\"/a/*\" = \"https://x*/\"\n", "2:10", &["choose the server"]),
+            ("[digests]\nrepr = true\n", "2:1", &["repr-digest"]),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.starts_with(&format!("site/.mkroot.toml:{place}: ")), "{text:?}: {error}");

@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::io::Read;
 
+use sha2::{Digest, Sha256};
+
 use super::config::Configs;
 use super::group::Representations;
 use super::pack::BuildError;
@@ -108,10 +110,11 @@ fn plain_form<W: std::io::Write + std::io::Seek>(
         return Ok(None);
     };
     let digest = *blake3::hash(&plain).as_bytes();
+    let repr_digest = known.repr_digest.map(|_| Sha256::digest(&plain).into());
     let body = writer.add_body(&plain, digest)?;
     let mut metadata = known.metadata.clone();
     metadata.codings = None;
-    let known = Representations { metadata, body, digest, length: plain.len() as u64, ..known.clone() };
+    let known = Representations { metadata, body, digest, repr_digest, length: plain.len() as u64, ..known.clone() };
     Ok(Some(Decoded { name: plain_name(file.name(), codings), source, known }))
 }
 

@@ -301,7 +301,7 @@ mod tests {
     use super::*;
 
     fn config(text: &str) -> Config {
-        Config::default().refined(text, Path::new("test")).unwrap()
+        Config::default().refined(text, Path::new("test"), b"/").unwrap()
     }
 
     fn text(bytes: impl AsRef<[u8]>) -> String {

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
+
 use super::config::{Config, Configs};
 use super::extensions::{ContentType, Metadata};
-use super::map_entry;
+use super::fields;
+use super::map_entry::{self, InlineBody};
 use super::site::{Candidates, Site};
 use super::type_map::{Entry, Fault, TypeMap};
 use crate::http::response::{Block, Representation};
@@ -25,6 +28,8 @@ pub struct Representations {
     pub body: BodyId,
     /// BLAKE3 of the content.
     pub digest: [u8; 32],
+    /// SHA-256 of the content, if it is to be sent.
+    pub repr_digest: Option<[u8; 32]>,
     /// Length of the content in bytes.
     pub length: u64,
     /// Last-Modified in seconds since 1970, if it is to be sent.
@@ -67,7 +72,7 @@ pub struct Grouped {
     pub resources: Vec<(Vec<u8>, TargetDraft)>,
     /// How many of what.
     pub counts: Counts,
-    /// What was noticed about type maps.
+    /// What was noticed about type maps and redirects.
     pub notes: Vec<Note>,
     /// Entries of type maps that name files which are not there, where the policy makes that an error.
     pub missing: Vec<Note>,
@@ -99,6 +104,7 @@ pub fn group<W: std::io::Write + std::io::Seek>(
     grouping.add_negotiated()?;
     grouping.add_directory_indexes(negotiate)?;
     grouping.add_hidden_names();
+    grouping.add_redirects();
     let counts = Counts { resources: grouping.targets.len() as u64, ..grouping.counts };
     let Grouping { targets, notes, missing, .. } = grouping;
     Ok(Grouped { resources: targets.into_iter().collect(), counts, notes, missing })
@@ -152,7 +158,7 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
             if let [key @ .., b'/'] = &directory[..]
                 && !key.is_empty()
             {
-                self.targets.insert(key.to_vec(), TargetDraft::Redirect(escaped(directory)));
+                self.targets.insert(key.to_vec(), moved(escaped(directory)));
             }
         }
     }
@@ -211,24 +217,29 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
         let Some(file) = &site.known(number).type_map else { return Ok(TargetDraft::Failure(Status::NotFound)) };
         let Ok(map) = &file.parsed else { return Ok(TargetDraft::Failure(Status::InternalServerError)) };
         let context = map_entry::Context { site, config, map: number, by_name };
+        let of_map = fields::lines(&config.fields, &site.tree.files[number].key);
         let prepared: Vec<_> = map.entries.iter().map(|entry| context.prepare(entry)).collect();
         let settings_id = self.writer.add_settings(settings)?;
         let variants: Vec<_> = prepared.iter().map(|prepared| prepared.variant).collect();
         let vary = vary.unwrap_or_else(|| vary_of(&variants, settings));
         let transparent = file.is_transparent();
         let negotiation = Negotiation::of(settings, vary, transparent);
+        let negotiation = negotiation.as_ref();
         let mut blocks = Vec::with_capacity(prepared.len());
         for (entry, prepared) in map.entries.iter().zip(&prepared) {
-            let body = match (&entry.body, prepared.file) {
-                (Some(body), None) => {
+            let location = prepared.content_location(site, settings.policy, &negotiation);
+            blocks.push(match (prepared.file, &entry.body) {
+                (Some(file), _) => (self.file_block(file, &location, &negotiation), Some(site.known(file).body)),
+                (None, Some(body)) => {
                     let content = &file.content[body.clone()];
                     let digest = *blake3::hash(content).as_bytes();
-                    Some((self.writer.add_body(content, digest)?, digest))
+                    let repr_digest = config.repr_digest.then(|| Sha256::digest(content).into());
+                    let inline = InlineBody { digest, repr_digest, further: &of_map };
+                    let block = prepared.block(site, &location, Some(&inline), &negotiation);
+                    (block, Some(self.writer.add_body(content, digest)?))
                 }
-                (_, file) => file.map(|file| (site.known(file).body, site.known(file).digest)),
-            };
-            let block = prepared.block(site, body.map(|(_, digest)| digest), settings.policy, &negotiation.as_ref());
-            blocks.push((block, body.map(|(body, _)| body)));
+                (None, None) => (prepared.block(site, &location, None, &negotiation), None),
+            });
         }
         let drafts = map.entries.iter().zip(&prepared).zip(&blocks).map(|((entry, prepared), (block, body))| {
             let description = &entry.description[..];
@@ -328,6 +339,33 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
         }
     }
 
+    /// What the author leads elsewhere, whatever else is there.
+    fn add_redirects(&mut self) {
+        let configs = self.configs;
+        for redirect in configs.redirects() {
+            let key = redirect.index_key();
+            if redirect.leads_on() {
+                let what =
+                    "leads below itself, so who asks there for what does not exist is redirected again and again";
+                self.note_redirect(&redirect.key, what);
+            }
+            match self.targets.insert(key, redirect.target()) {
+                None | Some(TargetDraft::Redirect(..) | TargetDraft::Failure(_)) => {}
+                Some(hidden) => {
+                    if let TargetDraft::Negotiated(NegotiatedDraft { run, .. }) = hidden {
+                        self.counts.negotiated -= 1;
+                        self.counts.variants -= u64::from(run.count());
+                    }
+                    self.note_redirect(&redirect.key, "is redirected, so nobody gets what is there");
+                }
+            }
+        }
+    }
+
+    fn note_redirect(&mut self, key: &[u8], what: &str) {
+        self.notes.push(Note::about(key, None, what));
+    }
+
     /// The targets of a directory. Where there are several, the fields that rule out an earlier one decide about
     /// a later one as well, so each names them all in Vary (D9; Apache does not).
     fn alternatives(
@@ -348,7 +386,7 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
                     target.clone()
                 }
                 (Some(Named::File(number)), _) => self.literal(*number, vary)?,
-                (Some(Named::Directory), _) => TargetDraft::Redirect(escaped(&[&key[..], b"/"].concat())),
+                (Some(Named::Directory), _) => moved(escaped(&[&key[..], b"/"].concat())),
                 (Some(Named::Candidates(candidates)), _) => {
                     self.negotiated(candidates, vary)?.unwrap_or(TargetDraft::Failure(Status::NotFound))
                 }
@@ -407,12 +445,39 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
         if negotiation.located && !self.site.is_decoded(number) {
             location = content_location(self.site.name(number), self.config(number).settings.policy);
         }
-        file_block(self.site.known(number), &location, negotiation)
+        self.file_block(number, &location, negotiation)
+    }
+
+    /// The header block of a file that is sent under this Content-Location.
+    fn file_block(&self, number: usize, content_location: &[u8], negotiation: &Negotiation<'_>) -> Block {
+        let known = self.site.known(number);
+        let Metadata { content_type, languages, codings, .. } = &known.metadata;
+        let content_type = content_type.as_ref().map_or(&[][..], |known| &known.field_value);
+        let (languages, codings) = (languages.as_deref().unwrap_or_default(), codings.as_deref().unwrap_or_default());
+        let etag = entity_tag(&known.digest, &[content_type, languages, codings]);
+        Representation {
+            etag: etag.as_bytes(),
+            content_location,
+            vary: negotiation.vary.as_bytes(),
+            tcn: negotiation.tcn.as_bytes(),
+            further: &fields::lines(&self.config(number).fields, self.site.source_key(number)),
+            last_modified: known.modified,
+            content_type,
+            content_length: Some(known.length),
+            content_language: languages,
+            content_encoding: codings,
+            repr_digest: known.repr_digest,
+        }
+        .render()
     }
 }
 
 fn is_redirect(target: &TargetDraft) -> bool {
-    matches!(target, TargetDraft::Redirect(_))
+    matches!(target, TargetDraft::Redirect(..))
+}
+
+fn moved(location: Vec<u8>) -> TargetDraft {
+    TargetDraft::Redirect(Status::MovedPermanently, location)
 }
 
 /// A reference to a file beside the resource.
@@ -459,26 +524,6 @@ impl OwnedNegotiation {
     fn as_ref(&self) -> Negotiation<'_> {
         Negotiation { vary: &self.vary, tcn: self.tcn, located: self.located }
     }
-}
-
-/// The header block of a representation that a file holds.
-pub(super) fn file_block(known: &Representations, content_location: &[u8], negotiation: &Negotiation<'_>) -> Block {
-    let Metadata { content_type, languages, codings, .. } = &known.metadata;
-    let content_type = content_type.as_ref().map_or(&[][..], |known| &known.field_value);
-    let (languages, codings) = (languages.as_deref().unwrap_or_default(), codings.as_deref().unwrap_or_default());
-    let etag = entity_tag(&known.digest, &[content_type, languages, codings]);
-    Representation {
-        etag: etag.as_bytes(),
-        content_location,
-        vary: negotiation.vary.as_bytes(),
-        tcn: negotiation.tcn.as_bytes(),
-        last_modified: known.modified,
-        content_type,
-        content_length: Some(known.length),
-        content_language: languages,
-        content_encoding: codings,
-    }
-    .render()
 }
 
 /// A file as selection will see it.

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::extensions::Naming;
-use super::group::{MapFile, Negotiation, content_location, entity_tag, escaped, file_block};
+use super::group::{MapFile, Negotiation, content_location, entity_tag, escaped};
 use super::site::{Candidates, Found, Site};
 use super::type_map::Entry;
 use crate::http::response::{Block, Representation};
@@ -172,16 +172,20 @@ fn leads_upwards(path: &[u8]) -> bool {
     })
 }
 
+/// What is known of a body that stands in a type map, besides what its entry says.
+pub struct InlineBody<'b> {
+    /// BLAKE3.
+    pub digest: [u8; 32],
+    /// SHA-256, if it is to be sent.
+    pub repr_digest: Option<[u8; 32]>,
+    /// The field lines that the author wants with the map's file.
+    pub further: &'b [u8],
+}
+
 impl<'a> Prepared<'a> {
-    /// The fields of the answer, of a negotiation only where it has no content of its own. `digest` is that of the content.
-    pub fn block(
-        &self,
-        site: &'a Site<'_>,
-        digest: Option<[u8; 32]>,
-        policy: Policy,
-        negotiation: &Negotiation<'_>,
-    ) -> Block {
-        let location = match (&self.outcome, policy) {
+    /// What Content-Location says if this is chosen; empty for nothing.
+    pub fn content_location(&self, site: &Site<'_>, policy: Policy, negotiation: &Negotiation<'_>) -> Vec<u8> {
+        match (&self.outcome, policy) {
             (Outcome::InlineBody, _) => Vec::new(),
             _ if !negotiation.located => Vec::new(),
             (_, Policy::Apache) => content_location(&self.entry.uri, policy),
@@ -190,17 +194,24 @@ impl<'a> Prepared<'a> {
                 (_, Outcome::Reference(key)) => self.reference_to(site, key),
                 _ => escape::reference(&self.entry.uri),
             },
-        };
-        if let Some(number) = self.file {
-            return file_block(site.known(number), &location, negotiation);
         }
+    }
+
+    /// The fields of the answer of what is no file: a body in the map, or else of a negotiation only.
+    pub fn block(
+        &self,
+        site: &'a Site<'_>,
+        location: &[u8],
+        body: Option<&InlineBody<'_>>,
+        negotiation: &Negotiation<'_>,
+    ) -> Block {
         let mut representation = Representation {
-            content_location: &location,
+            content_location: location,
             vary: negotiation.vary.as_bytes(),
             tcn: negotiation.tcn.as_bytes(),
             ..Representation::default()
         };
-        let (Outcome::InlineBody, Some(digest)) = (&self.outcome, digest) else { return representation.render() };
+        let (Outcome::InlineBody, Some(body)) = (&self.outcome, body) else { return representation.render() };
         let mut content_type = self.variant.media_type.to_vec();
         if let Some(charset) = self.variant.charset {
             content_type.extend(b"; charset=");
@@ -211,11 +222,15 @@ impl<'a> Prepared<'a> {
         let said = |by_entry: Option<&'a [u8]>, by_name: &'a Option<Vec<u8>>| by_entry.or(by_name.as_deref());
         representation.content_language = said(self.variant.languages, &of_map.languages).unwrap_or_default();
         representation.content_encoding = said(self.variant.codings, &of_map.codings).unwrap_or_default();
-        let etag =
-            entity_tag(&digest, &[&content_type, representation.content_language, representation.content_encoding]);
+        let etag = entity_tag(
+            &body.digest,
+            &[&content_type, representation.content_language, representation.content_encoding],
+        );
         representation.etag = etag.as_bytes();
         representation.content_type = &content_type;
         representation.content_length = self.entry.body.as_ref().map(|body| body.len() as u64);
+        representation.further = body.further;
+        representation.repr_digest = body.repr_digest;
         representation.render()
     }
 

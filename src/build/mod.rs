@@ -1,16 +1,19 @@
 //! Packing: a site directory → a webroot file, offline.
 //!
-//! [`walk`] lists the files, [`config`] says what holds in which directory, [`extensions`] reads metadata off names and
+//! [`walk`] lists the files, [`config`] says what holds in which directory (`fields` which fields go with which
+//! files, `paths` which paths lead elsewhere), [`extensions`] reads metadata off names and
 //! [`type_map`] off type maps, [`pack()`] reads and writes the contents in one pass, [`group`] makes resources of
 //! them, and [`crate::webroot::writer`] writes the index.
 
 pub mod config;
 mod decode;
 pub mod extensions;
+mod fields;
 pub mod group;
 mod map_entry;
 mod notes;
 mod pack;
+mod paths;
 pub mod replace;
 mod site;
 pub mod type_map;

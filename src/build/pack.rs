@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 
 use super::config::{Config, ConfigError, Configs};
 use super::extensions::{Metadata, Naming};
@@ -13,7 +14,7 @@ use super::group::{self, Grouped, MapFile, Representations};
 use super::replace::Replacement;
 use super::site::Site;
 use super::walk::{self, Fingerprint, SourceFile};
-use super::{decode, notes, type_map};
+use super::{decode, notes, paths, type_map};
 use crate::resource::Note;
 use crate::webroot::writer::{BodyId, WriteError, Writer};
 
@@ -164,6 +165,7 @@ fn write(
     if !missing.is_empty() {
         return Err(BuildError::MissingInMaps { site: site.to_path_buf(), missing });
     }
+    paths::check(&configs, &resources, options.negotiate)?;
     site_notes.extend(notes);
     if options.negotiate {
         site_notes.extend(notes::notes(&names, &configs));
@@ -215,9 +217,19 @@ fn add_contents<W: Write + Seek>(
                 }
                 let modified = Some(file.modified).filter(|_| !future);
                 let Found { metadata, sniffed, type_map, content } = content?;
-                let (body, digest) = add_content(file, content, writer, report)?;
+                let repr_digest = configs.get(file.directory()).repr_digest;
+                let (body, (digest, repr_digest)) = add_content(file, content, repr_digest, writer, report)?;
                 let length = file.length;
-                known.push(Representations { metadata, sniffed, body, digest, length, modified, type_map });
+                known.push(Representations {
+                    metadata,
+                    sniffed,
+                    body,
+                    digest,
+                    repr_digest,
+                    length,
+                    modified,
+                    type_map,
+                });
             }
             Ok(())
         };
@@ -251,10 +263,13 @@ fn batches(files: &[SourceFile]) -> impl Iterator<Item = &[SourceFile]> {
     })
 }
 
+/// Digests of a content: BLAKE3, and SHA-256 where it is to be sent.
+type Digests = ([u8; 32], Option<[u8; 32]>);
+
 /// What a file holds.
 enum Content {
     /// Read and hashed.
-    Held(Vec<u8>, [u8; 32]),
+    Held(Vec<u8>, Digests),
     /// Open, and too long to be held.
     Streamed(File),
 }
@@ -304,7 +319,8 @@ fn read(source: &SourceFile, config: &Config, negotiate: bool) -> Result<Found, 
     let content = if held {
         unchanged(source, &file, beginning.len() as u64)?;
         let digest = *blake3::hash(&beginning).as_bytes();
-        Content::Held(beginning, digest)
+        let repr_digest = config.repr_digest.then(|| Sha256::digest(&beginning).into());
+        Content::Held(beginning, (digest, repr_digest))
     } else {
         file.rewind().map_err(|error| failure(source, error))?;
         Content::Streamed(file)
@@ -332,21 +348,26 @@ fn unchanged(source: &SourceFile, file: &File, length: u64) -> Result<(), BuildE
 fn add_content<W: Write + Seek>(
     source: &SourceFile,
     content: Content,
+    repr_digest: bool,
     writer: &mut Writer<W>,
     report: &dyn Report,
-) -> Result<(BodyId, [u8; 32]), BuildError> {
+) -> Result<(BodyId, Digests), BuildError> {
     let mut file = match content {
-        Content::Held(content, digest) => {
-            let body = writer.add_body(&content, digest)?;
+        Content::Held(content, digests) => {
+            let body = writer.add_body(&content, digests.0)?;
             report.advance(source.length);
-            return Ok((body, digest));
+            return Ok((body, digests));
         }
         Content::Streamed(file) => file,
     };
+    let mut hasher = repr_digest.then(Sha256::new);
     let mut total = 0;
-    let added = writer.add_streamed_body(source.length, |piece| -> Result<(), BuildError> {
+    let (body, digest) = writer.add_streamed_body(source.length, |piece| -> Result<(), BuildError> {
         piece.clear();
         (&mut file).take(PIECE as u64).read_to_end(piece).map_err(|error| failure(source, error))?;
+        if let Some(hasher) = &mut hasher {
+            hasher.update(&piece);
+        }
         total += piece.len() as u64;
         if total > source.length {
             return Err(BuildError::Changed { path: source.path.clone() });
@@ -355,7 +376,7 @@ fn add_content<W: Write + Seek>(
         Ok(())
     })?;
     unchanged(source, &file, total)?;
-    Ok(added)
+    Ok((body, (digest, hasher.map(|hasher| hasher.finalize().into()))))
 }
 
 /// The type of a content by its first bytes: by the system's shared-mime-info database where there is one; without,

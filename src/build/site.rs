@@ -77,10 +77,18 @@ impl<'a> Site<'a> {
         }
     }
 
+    /// The key of a file, or of the one that a plain form was made of.
+    pub fn source_key(&self, number: usize) -> &[u8] {
+        &self.tree.files[self.source(number)].key
+    }
+
     /// The key of a file's directory.
     pub fn directory(&self, number: usize) -> &[u8] {
-        let source = if self.is_decoded(number) { self.decoded[number - self.files.len()].source } else { number };
-        self.tree.files[source].directory()
+        self.tree.files[self.source(number)].directory()
+    }
+
+    fn source(&self, number: usize) -> usize {
+        if self.is_decoded(number) { self.decoded[number - self.files.len()].source } else { number }
     }
 
     /// Whether this is no file but the plain form of one.

@@ -39,6 +39,9 @@ pub struct Build {
     /// Read settings from FILE instead of SITE_DIR/.mkroot.toml.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Send files with Repr-Digest, a digest of their contents (RFC 9530).
+    #[arg(long)]
+    pub repr_digest: bool,
     /// Show no progress and no summary.
     #[arg(long, short)]
     pub quiet: bool,

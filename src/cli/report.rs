@@ -24,14 +24,17 @@ pub struct Listing {
 /// One resource.
 #[derive(Debug, Serialize)]
 pub struct ListedResource {
-    /// Its path, decoded; what is not UTF-8 is shown as U+FFFD.
+    /// Its path, decoded; what is not UTF-8 is shown as U+FFFD. That of a redirect for all that lies below ends in `/*`.
     pub path: String,
-    /// `file`, `negotiated`, `type map`, `redirect`, `index`, `broken` for a type map that cannot be read, or
+    /// `file`, `negotiated`, `type map`, `redirect`, `gone`, `index`, `broken` for a type map that cannot be read, or
     /// `hidden` where files begin with the name but none can stand for it (with Apache's policy only).
     pub kind: &'static str,
     /// Where a redirect leads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
+    /// The status of a redirect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
     /// Its variants, in the order in which they are considered; of an index, those of all its names.
     pub variants: Vec<ListedVariant>,
 }
@@ -82,7 +85,10 @@ impl Listing {
             let path = &resource.path;
             // Writing to a string cannot fail.
             let _ = match (&resource.location, &resource.variants[..]) {
-                (Some(location), _) => writeln!(out, "{path} -> {location}"),
+                (Some(location), _) => match resource.status {
+                    None | Some(301) => writeln!(out, "{path} -> {location}"),
+                    Some(status) => writeln!(out, "{path} -> {location}  {status}"),
+                },
                 (None, [only]) if resource.kind == "file" => writeln!(out, "{path}  {}", only.summary(false)),
                 (None, variants) => {
                     let _ = writeln!(out, "{path}  {}", resource.kind);
@@ -116,22 +122,28 @@ impl ListedVariant {
 
 fn listed(key: &[u8], target: Target<'_>) -> ListedResource {
     let variants = |run: Run<'_>| run.iter().map(|stored| listed_variant(&stored)).collect::<Vec<_>>();
-    let (kind, location, variants) = match target {
+    let (kind, leads, variants) = match target {
         Target::File(run, _) => ("file", None, variants(run)),
         Target::Negotiated(Negotiated { run, map: true, .. }) => ("type map", None, variants(run)),
         Target::Negotiated(Negotiated { run, .. }) => ("negotiated", None, variants(run)),
-        Target::Redirect(location) => ("redirect", Some(text(location)), Vec::new()),
+        Target::Redirect(status, location) => ("redirect", Some((status.code(), text(location))), Vec::new()),
+        Target::Failure(Status::Gone) => ("gone", None, Vec::new()),
         Target::Failure(Status::NotFound) => ("hidden", None, Vec::new()),
         Target::Failure(_) => ("broken", None, Vec::new()),
         Target::Index(alternatives, _) => {
             let all = alternatives.iter().flat_map(|alternative| match alternative {
                 Target::File(run, _) | Target::Negotiated(Negotiated { run, .. }) => variants(run),
-                Target::Redirect(_) | Target::Index(..) | Target::Failure(_) => Vec::new(),
+                Target::Redirect(..) | Target::Index(..) | Target::Failure(_) => Vec::new(),
             });
             ("index", None, all.collect())
         }
     };
-    ListedResource { path: text(key), kind, location, variants }
+    let path = match key {
+        [directory @ .., b'/', b'/'] => text(directory) + "/*",
+        key => text(key),
+    };
+    let (status, location) = leads.unzip();
+    ListedResource { path, kind, location, status, variants }
 }
 
 fn listed_variant(stored: &StoredVariant<'_>) -> ListedVariant {

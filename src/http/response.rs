@@ -3,6 +3,8 @@
 //! `mkroot` renders the fields of every representation once, as a [`Block`]; the server puts a status
 //! line, `Date` and `Connection` in front of it and sends the whole.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
+
 use super::{Status, date};
 
 /// The fields of a representation, ready to send, and where in them the server must find something.
@@ -27,6 +29,8 @@ pub struct Representation<'a> {
     pub vary: &'a [u8],
     /// `choice` where the server chose transparently (RFC 2295, section 8.5).
     pub tcn: &'a [u8],
+    /// Further field lines, each ended by CRLF: those that the site's author wants.
+    pub further: &'a [u8],
     /// When the content was last changed, in seconds since 1970.
     pub last_modified: Option<u64>,
     /// Media type with parameters.
@@ -37,19 +41,27 @@ pub struct Representation<'a> {
     pub content_language: &'a [u8],
     /// Content codings joined by commas.
     pub content_encoding: &'a [u8],
+    /// SHA-256 of the content as it is sent (RFC 9530, section 3).
+    pub repr_digest: Option<[u8; 32]>,
 }
 
 impl Representation<'_> {
-    /// Renders the fields; those of a 304 come first.
+    /// Renders the fields; those of a 304 come first, and the author's are among them: a cache that asks whether it is
+    /// still right shall also learn how long it may go on without asking. What has content can be had in ranges
+    /// (RFC 9110, section 14.3).
     pub fn render(&self) -> Block {
         let mut bytes = Vec::with_capacity(320);
         push_field(&mut bytes, "ETag", self.etag);
         push_field(&mut bytes, "Content-Location", self.content_location);
         push_field(&mut bytes, "Vary", self.vary);
         push_field(&mut bytes, "TCN", self.tcn);
+        bytes.extend_from_slice(self.further);
         let not_modified_length = bytes.len() as u32;
         if let Some(seconds) = self.last_modified {
             push_field(&mut bytes, "Last-Modified", &date::imf_fixdate(seconds));
+        }
+        if self.content_length.is_some() {
+            push_field(&mut bytes, "Accept-Ranges", b"bytes");
         }
         push_field(&mut bytes, "Content-Type", self.content_type);
         if let Some(length) = self.content_length {
@@ -57,6 +69,9 @@ impl Representation<'_> {
         }
         push_field(&mut bytes, "Content-Language", self.content_language);
         push_field(&mut bytes, "Content-Encoding", self.content_encoding);
+        if let Some(digest) = self.repr_digest {
+            push_field(&mut bytes, "Repr-Digest", format!("sha-256=:{}:", BASE64_STANDARD.encode(digest)).as_bytes());
+        }
         let etag_start = if self.etag.is_empty() { 0 } else { b"ETag: ".len() as u32 };
         Block { bytes, not_modified_length, etag: etag_start..etag_start + self.etag.len() as u32 }
     }
@@ -85,6 +100,15 @@ pub fn changed_fields(lines: &[u8], mut change: impl FnMut(&str) -> Option<Vec<u
         }
     }
     out
+}
+
+/// Appends those of the field lines `more` whose names `lines` do not have yet.
+pub fn push_missing_fields(lines: &mut Vec<u8>, more: &[u8]) {
+    let name = |line: &[u8]| line.split(|&byte| byte == b':').next().map(<[u8]>::to_ascii_lowercase);
+    let known: Vec<_> = lines.split_inclusive(|&byte| byte == b'\n').map(name).collect();
+    for line in more.split_inclusive(|&byte| byte == b'\n').filter(|line| !known.contains(&name(line))) {
+        lines.extend(line);
+    }
 }
 
 /// The value of a field in rendered field lines.
@@ -145,19 +169,23 @@ mod tests {
             etag: b"\"x\"",
             content_location: b"chart.svg",
             vary: b"Accept",
+            further: b"X-A: 1\r\nX-B: 2\r\n",
             last_modified: Some(784_111_777),
             content_type: b"image/svg+xml",
             content_length: Some(12),
+            repr_digest: Some([0; 32]),
             ..Representation::default()
         }
         .render();
         assert_eq!(
             String::from_utf8(block.bytes.clone()).unwrap(),
-            "ETag: \"x\"\r\nContent-Location: chart.svg\r\nVary: Accept\r\n\
-             Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: image/svg+xml\r\nContent-Length: 12\r\n"
+            "ETag: \"x\"\r\nContent-Location: chart.svg\r\nVary: Accept\r\nX-A: 1\r\nX-B: 2\r\n\
+             Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nAccept-Ranges: bytes\r\nContent-Type: image/svg+xml\r\n\
+             Content-Length: 12\r\nRepr-Digest: sha-256=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:\r\n"
         );
         let not_modified = &block.bytes[..block.not_modified_length as usize];
-        assert_eq!(not_modified, b"ETag: \"x\"\r\nContent-Location: chart.svg\r\nVary: Accept\r\n");
+        let expected = b"ETag: \"x\"\r\nContent-Location: chart.svg\r\nVary: Accept\r\nX-A: 1\r\nX-B: 2\r\n";
+        assert_eq!(not_modified, expected);
         assert_eq!(&block.bytes[block.etag.start as usize..block.etag.end as usize], b"\"x\"");
     }
 
@@ -172,6 +200,19 @@ mod tests {
         assert_eq!(changed, b"ETag: \"x\"\r\nVary: a,b\r\n");
         assert_eq!(field_value(lines, "Vary"), Some(&b"accept"[..]));
         assert_eq!(field_value(lines, "TC"), None);
+    }
+
+    #[test]
+    fn what_has_no_content_has_no_ranges() {
+        let block = Representation { vary: b"Accept", ..Representation::default() }.render();
+        assert_eq!(block.bytes, b"Vary: Accept\r\n");
+    }
+
+    #[test]
+    fn fields_that_are_there_are_not_said_again() {
+        let mut lines = b"Vary: accept\r\nx-a: 1\r\n".to_vec();
+        push_missing_fields(&mut lines, b"X-A: 2\r\nX-B: 3\r\n");
+        assert_eq!(lines, b"Vary: accept\r\nx-a: 1\r\nX-B: 3\r\n");
     }
 
     #[test]

@@ -63,6 +63,20 @@ impl Status {
         Status::VariantAlsoNegotiates,
     ];
 
+    /// Those of a redirect that leads to one place (RFC 9110, section 15.4).
+    pub const REDIRECTS: &[Status] = &[
+        Status::MovedPermanently,
+        Status::Found,
+        Status::SeeOther,
+        Status::TemporaryRedirect,
+        Status::PermanentRedirect,
+    ];
+
+    /// Whether it says that the request cannot be fulfilled (RFC 9110, sections 15.5 and 15.6).
+    pub fn is_error(self) -> bool {
+        self.code() >= 400
+    }
+
     /// The status with this code, if this server sends it.
     pub fn from_code(code: u16) -> Option<Status> {
         Status::ALL.iter().copied().find(|status| status.code() == code)

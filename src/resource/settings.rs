@@ -1,4 +1,6 @@
-//! The settings that decide between variants at run time; the `[negotiation]` table of a site, resolved.
+//! The settings that are needed at run time: those that decide between variants, and what holds for a site as a whole.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +17,7 @@ pub enum Policy {
     Apache,
 }
 
-/// What selection needs to know of a site, stored in the webroot once per distinct value.
+/// What answers need to know of a site, stored in the webroot once per distinct value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Settings {
@@ -31,6 +33,15 @@ pub struct Settings {
     pub type_priority: Vec<String>,
     /// Whether Negotiate is heeded, and TCN and Alternates are sent (RFC 2295).
     pub transparent: bool,
+    /// Of the site as a whole: field lines, each ended by CRLF, of answers that no file holds.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fields: String,
+    /// Of the site as a whole: by status code, the request target of the page that an error shows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub error_pages: BTreeMap<u16, String>,
+    /// Of the site as a whole: whether there are redirects for all that lies below a path.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redirects_below: bool,
 }
 
 impl Settings {
@@ -55,6 +66,9 @@ impl Default for Settings {
             fallback: true,
             type_priority: vec!["text/html".into(), "application/xhtml+xml".into()],
             transparent: false,
+            fields: String::new(),
+            error_pages: BTreeMap::new(),
+            redirects_below: false,
         }
     }
 }

@@ -285,7 +285,7 @@ impl<'s, W: Wire> Session<'s, W> {
     /// The answer to a request that cannot be understood, or not be waited for.
     fn refuse(&mut self, status: Status) -> io::Result<()> {
         self.wire.enter(Phase::Answering);
-        self.push(&answer::rejection(status), Connection::Close)
+        self.push(&answer::rejection(self.shared.webroot.webroot(), status), Connection::Close)
     }
 
     /// Appends an answer to the output; sends what is there if it has become long, and long content at once.

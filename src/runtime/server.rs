@@ -120,7 +120,7 @@ fn accept(listener: &may::net::TcpListener, shared: &Arc<Shared>, connections: &
         };
         match connections.admit(address.ip()) {
             Some(membership) => begin(stream, membership, shared, connections),
-            None => turn_away(&stream),
+            None => turn_away(&stream, shared),
         }
     }
 }
@@ -136,8 +136,8 @@ fn begin(stream: may::net::TcpStream, membership: Membership, shared: &Arc<Share
 }
 
 /// Says 503 to a client that has too many connections, if it listens; nothing is spent on it.
-fn turn_away(stream: &may::net::TcpStream) {
-    let answer = answer::rejection(Status::ServiceUnavailable);
+fn turn_away(stream: &may::net::TcpStream, shared: &Shared) {
+    let answer = answer::rejection(shared.webroot.webroot(), Status::ServiceUnavailable);
     let mut head = Vec::new();
     response::push_head(&mut head, answer.status, &date::now(), Connection::Close, answer.fields.bytes());
     if let answer::Content::Generated(content) = &answer.content {

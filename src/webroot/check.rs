@@ -58,6 +58,10 @@ pub fn verify(webroot: &Webroot<'_>) -> Vec<Damage> {
             damage.push(Damage { offset: webroot.index_start(), what: format!("the header block of {file} {what}") });
         }
     }
+    if !are_field_lines(webroot.settings().fields.as_bytes()) {
+        let what = "the fields of the site do not consist of field lines".into();
+        damage.push(Damage { offset: webroot.index_start(), what });
+    }
     damage.sort();
     damage
 }
@@ -78,17 +82,24 @@ fn damaged_body(webroot: &Webroot<'_>, range: &Range<u64>) -> String {
     let concerned = webroot.resources().filter(|resource| match resource.target() {
         Target::File(run, _) | Target::Negotiated(Negotiated { run, .. }) => has(&run),
         Target::Index(alternatives, _) => any(&alternatives),
-        Target::Redirect(_) | Target::Failure(_) => false,
+        Target::Redirect(..) | Target::Failure(_) => false,
     });
     let mut keys: Vec<_> = concerned.map(|resource| String::from_utf8_lossy(resource.key()).into_owned()).collect();
     keys.sort();
     format!("the content of {} is damaged (bytes {} to {})", keys.join(", "), range.start, range.end)
 }
 
+/// Whether these are whole lines, none of them empty.
+fn are_field_lines(lines: &[u8]) -> bool {
+    (lines.is_empty() || lines.ends_with(b"\r\n"))
+        && !lines.starts_with(b"\r\n")
+        && !lines.windows(4).any(|bytes| bytes == b"\r\n\r\n")
+}
+
 /// A block must be whole field lines, say the length of its body, and hold the entity tag where it should.
 fn check_block(variant: &StoredVariant<'_>) -> Result<(), &'static str> {
     let block = variant.block();
-    if !(block.is_empty() || block.ends_with(b"\r\n")) || block.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
+    if !are_field_lines(block) {
         return Err("does not consist of field lines");
     }
     if !matches!(variant.outcome(), Outcome::Body | Outcome::InlineBody) {

@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 /// First bytes of every webroot. Not text, and damaged by transfers that translate line ends.
 pub const MAGIC: [u8; 8] = *b"\x89cng\r\n\x1a\n";
 /// The format this code reads and writes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// The header's size, and the boundary on which the index and long bodies start, in bytes.
 pub const PAGE: u64 = 4096;
 /// Bodies of this length in bytes and more start on a page.
@@ -40,6 +40,12 @@ pub const RECORD_SIZES: [usize; 10] = [
     size_of::<StringRef>(),
     1,
 ];
+
+/// The key of the redirect for all that lies below `directory`, the key of a directory or of what was one. The key of a
+/// request never has two slashes together.
+pub fn key_for_all_below(directory: &[u8]) -> Vec<u8> {
+    [directory, b"/"].concat()
+}
 
 /// Number of the body of a variant that has none.
 pub const NO_BODY: u32 = u32::MAX;
@@ -116,7 +122,7 @@ pub struct ResourceRecord {
 pub struct TargetRecord {
     /// One of the numbers in [`kind`].
     pub kind: u8,
-    /// Some of the bits in [`flag`].
+    /// Some of the bits in [`flag`]; of a redirect see [`kind::REDIRECT`].
     pub flags: u8,
     /// Number of the settings in force.
     pub settings: U16,
@@ -134,7 +140,8 @@ pub mod kind {
     pub const FILE: u8 = 1;
     /// A run of variants.
     pub const NEGOTIATED: u8 = 2;
-    /// A redirect, 301, to the location that the string holds.
+    /// A redirect to the location that the string holds. Of a resource, the flags are its status less 300; in an entry of
+    /// a type map it is 301.
     pub const REDIRECT: u8 = 3;
     /// A directory: targets in the order in which they are tried.
     pub const INDEX: u8 = 4;

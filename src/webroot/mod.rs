@@ -10,10 +10,12 @@
 //!            │ displacements   8 bytes per 3 resources      │ │
 //!            │ resources      32 bytes each, in slot order  │ │
 //!            │ targets        16 bytes each                 │ │ covered by
-//!            │ variants       76 bytes each                 │ │ index_checksum
+//!            │ variants       80 bytes each                 │ │ index_checksum
+//!            │ entries        36 bytes each                 │ │
 //!            │ symbols        bytes                         │ │
 //!            │ bodies         48 bytes each                 │ │
 //!            │ settings       12 bytes each                 │ │
+//!            │ notes          12 bytes each                 │ │
 //!            │ strings        bytes                         │ │
 //! file_length└──────────────────────────────────────────────┘ ┘
 //! ```
@@ -31,7 +33,11 @@
 //! - **Resources.** A key is a decoded absolute path: `/2005/chart`; a directory's ends in a slash. The key's
 //!   slot is found with the hash function of `phf_shared` and the table of displacements (see
 //!   [`index`]); the resource in that slot has the key or nothing has, so the key is compared last.
-//! - **Targets** say what a resource answers: one *file*; a *negotiated* run of variants; a *redirect*; an error,
+//! - **Redirects for all that lies below a path** are resources, too. Their keys are that path, with its final slash, and
+//!   one slash more, so that no request has them: its key holds no empty segment. Whether there are any the first
+//!   settings say; they are looked for where nothing else is found, the longest first. A `*` in such a location stands
+//!   for what the request's key has behind the path.
+//! - **Targets** say what a resource answers: one *file*; a *negotiated* run of variants; a *redirect*, with its status; an error,
 //!   called *failure*; or, for a directory, an *index*: further targets, to be tried in order. They name the
 //!   settings that decide. A resource holds its target; only those of an index lie in the section.
 //! - **Variants** hold what selection compares, the rendered header block, and where the body lies.
@@ -44,7 +50,8 @@
 //!   of [`layout::PAGED_LENGTH`] bytes and more start on a page of 4096 bytes, for `sendfile` and
 //!   `O_DIRECT`; shorter ones follow each other without gaps.
 //! - **Settings** are JSON objects, see [`crate::resource::Settings`]; there are as many as distinct ones. The first are
-//!   those of the site's root, which hold for paths that lead nowhere.
+//!   those of the site's root, which hold for paths that lead nowhere; what concerns the site as a whole is read
+//!   from these.
 //! - **Notes** are JSON objects, see [`crate::resource::Note`]: what about the site may surprise its author.
 //! - **Strings** are referred to by an offset of 8 bytes and a length of 4, so the format holds far
 //!   more than 16 million resources; the hash function's limit is 2³² − 1.

@@ -258,6 +258,11 @@ fn status(code: u64) -> Option<Status> {
     u16::try_from(code).ok().and_then(Status::from_code)
 }
 
+/// The status of a redirect.
+fn redirect_status(flags: u8) -> Option<Status> {
+    status(300 + u64::from(flags)).filter(|status| Status::REDIRECTS.contains(status))
+}
+
 fn check_targets(webroot: &Webroot<'_>) -> Result<(), OpenError> {
     let strings = webroot.section(STRINGS).len() as u64;
     let targets = webroot.records::<TargetRecord>(TARGETS);
@@ -277,6 +282,9 @@ fn check_targets(webroot: &Webroot<'_>) -> Result<(), OpenError> {
                 return Err(wrong("there are no such settings"));
             }
             kind::FAILURE if status(target.first.get()).is_none() => return Err(wrong("there is no such status")),
+            kind::REDIRECT if redirect_status(target.flags).is_none() => {
+                return Err(wrong("there is no such redirect"));
+            }
             kind::REDIRECT if !within(strings) => return Err(wrong("its location lies outside the strings")),
             // An index within an index could lead to itself.
             kind::INDEX if section == TARGETS => return Err(wrong("an index stands in an index")),
@@ -337,6 +345,17 @@ impl<'a> Webroot<'a> {
         let slot = index::slot(key, self.layout.hash_key, self.records(DISPLACEMENTS), resources.len())?;
         let record = resources.get(slot)?;
         (self.string(record.key) == key).then_some(Resource { webroot: *self, record })
+    }
+
+    /// The redirect for all that lies below the longest path that `key` begins with, and what `key` has behind that path.
+    /// Costs a look-up for each of its segments, and nothing where the site has no such redirects.
+    pub fn find_redirect_below<'k>(&self, key: &'k [u8]) -> Option<(Resource<'a>, &'k [u8])> {
+        if !self.settings().redirects_below {
+            return None;
+        }
+        let slashes = (0..key.len()).rev().filter(|&at| key[at] == b'/');
+        let mut splits = slashes.map(|slash| key.split_at(slash + 1));
+        splits.find_map(|(directory, rest)| Some((self.find(&key_for_all_below(directory))?, rest)))
     }
 
     /// All resources, in no order that means anything.
@@ -436,7 +455,10 @@ impl<'a> Webroot<'a> {
                 Target::Index(Alternatives { webroot: *self, records: records.unwrap_or_default() }, settings)
             }
             kind::FAILURE => Target::Failure(status(first).unwrap_or(Status::InternalServerError)),
-            _ => Target::Redirect(slice(self.strings, first, count)),
+            _ => Target::Redirect(
+                redirect_status(record.flags).unwrap_or(Status::MovedPermanently),
+                slice(self.strings, first, count),
+            ),
         }
     }
 
@@ -480,8 +502,9 @@ pub enum Target<'a> {
     File(Run<'a>, &'a Settings),
     /// The variant that selection finds in the run.
     Negotiated(Negotiated<'a>),
-    /// 301 to this location.
-    Redirect(&'a [u8]),
+    /// This status, one of [`Status::REDIRECTS`], to this location. That of a key which ends in two slashes holds for all
+    /// that lies below, and a `*` in the location is what comes behind the key.
+    Redirect(Status, &'a [u8]),
     /// What the first of these answers that can; for directories.
     Index(Alternatives<'a>, &'a Settings),
     /// This error.

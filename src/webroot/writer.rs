@@ -22,6 +22,13 @@ pub struct RunId {
     count: u32,
 }
 
+impl RunId {
+    /// How many variants there are.
+    pub fn count(self) -> u32 {
+        self.count
+    }
+}
+
 /// Number of settings that were added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SettingsId(u16);
@@ -33,8 +40,8 @@ pub enum TargetDraft {
     File(RunId, SettingsId),
     /// What selection finds in the run.
     Negotiated(NegotiatedDraft),
-    /// 301 to this reference.
-    Redirect(Vec<u8>),
+    /// This status, one of [`Status::REDIRECTS`], to this reference.
+    Redirect(Status, Vec<u8>),
     /// The first of these that can answer; none of them may be an index itself.
     Index(Vec<TargetDraft>, SettingsId),
     /// This error.
@@ -430,8 +437,9 @@ impl<W: Write + Seek> Writer<W> {
                 record.settings = settings.0.into();
                 (record.first, record.count) = (run.first.into(), run.count.into());
             }
-            TargetDraft::Redirect(location) => {
+            TargetDraft::Redirect(status, location) => {
                 record.kind = kind::REDIRECT;
+                record.flags = status.code().saturating_sub(300) as u8;
                 self.point_to(&mut record, location)?;
             }
             TargetDraft::Index(alternatives, settings) => {

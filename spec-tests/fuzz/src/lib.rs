@@ -26,7 +26,12 @@ const SITE: [(&str, &str); 9] = [
     ),
 ];
 
-/// The site as a webroot; the names of its resources are among `/`, `/page`, `/other`, `/plain`, `/d/`, `/m`.
+/// What the site's author wants besides.
+const TABLES: &str = "[errors]\n404 = \"/other\"\n[redirects]\n\"/old\" = { to = \"/page?a#b\", status = 302 }\n\
+    \"/o/*\" = \"/d/*\"\n\"/gone\" = { status = 410 }\n[headers]\n\"/**\" = { X-A = \"1\" }\n[cache]\n\"*.html\" = \"no-cache\"\n\
+    [digests]\nrepr-digest = true\n";
+
+/// The site as a webroot; the names of its resources are among `/`, `/page`, `/other`, `/plain`, `/d/`, `/m`, `/old`, `/o/`.
 /// Apache's policy goes with transparent negotiation.
 pub fn webroot(policy: Policy) -> Mapped {
     let site = tempfile::tempdir().expect("a directory");
@@ -42,6 +47,7 @@ pub fn webroot(policy: Policy) -> Mapped {
     };
     let directory_index = Some(vec!["none".into(), "page".into(), "other".into()]);
     let config = Config { settings, directory_index, ..Config::default() };
+    let config = config.refined(TABLES, "site".as_ref(), b"/").expect("a configuration");
     let file = tempfile::tempfile().expect("a file");
     build::pack(site.path(), &file, &Options { negotiate: true, config }, &Quiet).expect("a webroot");
     Mapped::from_file(file).expect("a sound webroot")

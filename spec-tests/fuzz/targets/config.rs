@@ -1,15 +1,18 @@
 //! Configuration files.
 #![no_main]
 
+use std::hint::black_box;
 use std::path::Path;
 
 use connegd::build::{Config, ConfigError};
+use connegd::http::response::field_lines;
+use connegd::http::target;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let path = Path::new("site/.mkroot.toml");
-    let config = match Config::default().refined(text, path) {
+    let config = match Config::default().refined(text, path, b"/") {
         Ok(config) => config,
         Err(ConfigError::Invalid { line, column, message, .. }) => {
             assert!(!message.is_empty() && !message.contains('\n'), "{message:?}");
@@ -28,10 +31,23 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(*extension, extension.to_ascii_lowercase());
         }
     }
+    let lines = &settings.fields;
+    assert!(lines.is_empty() || lines.ends_with("\r\n"));
+    assert_eq!(field_lines(lines.as_bytes()).len(), lines.matches('\n').count(), "{lines:?}");
+    for page in settings.error_pages.values() {
+        let target = target::parse(page.as_bytes()).expect("a request target");
+        assert!(target.query.is_none() && target::key(target.path, &mut Vec::new()).is_ok(), "{page:?}");
+    }
+    for redirect in &config.redirects {
+        let key = redirect.index_key();
+        assert!(key.starts_with(b"/") && !redirect.leads_to_itself());
+        assert_eq!(key.windows(2).any(|bytes| bytes == b"//"), redirect.below, "{:?}", String::from_utf8_lossy(&key));
+        black_box(redirect.target());
+    }
     assert!(config.directory_index.iter().flatten().all(|name| !name.is_empty() && !name.contains('/')));
 
     // Said once more, or in a directory below, the same has no effect.
-    let again = config.refined(text, path).expect("it was right before");
+    let again = config.refined(text, path, b"/").expect("it was right before");
     assert_eq!(format!("{:?}", again.settings), format!("{settings:?}"));
     let tables =
         |config: &Config| [&config.types, &config.languages, &config.charsets, &config.encodings].map(Clone::clone);

@@ -34,7 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
         Parsed::NeedMore => assert!(bytes.len() < LIMITS.head),
         Parsed::Reject(status) => {
             assert!(matches!(parse(&[bytes, b"\r\n\r\n"].concat()), Parsed::Reject(_)), "{status:?} is the last word");
-            let answer = rejection(status);
+            let answer = rejection(SITES[0].webroot(), status);
             assert_eq!(answer.status, status);
         }
     }

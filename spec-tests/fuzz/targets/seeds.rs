@@ -89,8 +89,13 @@ fn write(seeds: &Path) {
         type-maps = [\"*.var\", \"[a-z]?.{x,y}\"]\ntransparent = false\ntype-priority = [\"text/plain\"]\n\
         [types]\nhtml = \"text/html; charset=utf-8\"\n[languages]\n\".Swiss\" = \"de-CH\"\n\
         [charsets]\nu = \"UTF-8\"\n[encodings]\ngz = \"gzip\"\n";
+    let every_table = "[errors]\n404 = \"/404\"\n\"410\" = \"/d%20e/gone\"\n[redirects]\n\"/old\" = \"/new?a#b\"\n\
+        \"/temp\" = { to = \"https://example.org/\", status = 302 }\n\"/blog/*\" = \"/news/*\"\n\"/gone\" = { status = 410 }\n\
+        [headers]\n\"/**\" = { X-A = \"1\", \"x-b\" = \"\" }\n\"*.{html,svg}\" = { X-A = \"2\" }\n\"/d/[a-z]?\" = { X-C = \"3\" }\n\
+        [cache]\n\"/assets/**\" = \"public, max-age=31536000, immutable\"\n\"*.html\" = \"no-cache\"\n\
+        [digests]\nrepr-digest = true\n";
     let twice = "[types]\nhtml = \"text/html\"\nHTML = \"text/plain\"\n";
-    put("config", &[text("sites/chart/.mkroot.toml"), every_key.into(), twice.into()].into());
+    put("config", &[text("sites/chart/.mkroot.toml"), every_key.into(), every_table.into(), twice.into()].into());
     let cases = "200 page.en.html accept HEAD /page | Accept: text/html | Accept-Language: en\n\n404 - ? POST /x\n\
         200 ? - /d/a%20b.html\n300 - negotiate OPTIONS /m.var | Negotiate: *\n";
     put("cases", &[text("cases/chart.cases"), cases.into()].into());

@@ -19,7 +19,9 @@ fuzz_target!(|input: &[u8]| {
         Err(error) => return assert!(!error.to_string().is_empty()),
     };
     let webroot = layout.view(&bytes);
-    for target in [&b"/"[..], b"/page", b"/page.en.html", b"/d", b"/d/", b"/other", b"/m", b"/m.var", b"/none"] {
+    for target in
+        [&b"/"[..], b"/page", b"/page.en.html", b"/d", b"/d/", b"/other", b"/m", b"/m.var", b"/old", b"/o/x", b"/none"]
+    {
         for accept in [None, Some(&b"text/html"[..]), Some(b"text/css")] {
             let request = RequestHead { accept: accept.map(Into::into), ..RequestHead::get(target) };
             if let Content::Stored(range) = answer(webroot, &request).content {
