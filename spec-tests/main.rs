@@ -19,6 +19,7 @@ mod notes;
 mod rfc2295;
 mod rfc9110_negotiation;
 mod rfc9112_messages;
+mod site_settings;
 mod support;
 mod webroot_damage;
 mod webroot_format;
