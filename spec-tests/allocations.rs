@@ -85,7 +85,7 @@ fn ask(webroot: &Mapped, head: &str) -> (u16, String, usize, usize) {
     let file = answer
         .selected
         .map_or(String::new(), |stored| String::from_utf8_lossy(stored.variant().file_name).into_owned());
-    assert_ne!(matches!(answer.content, Content::Stored(_)), answer.status.code() != 200);
+    assert_eq!(matches!(answer.content, Content::Stored(_)), matches!(answer.status.code(), 200 | 206));
     (answer.status.code(), file, calls, bytes)
 }
 
@@ -95,6 +95,9 @@ const CHROME: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/53
     image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n\
     Accept-Language: de-DE,de;q=0.9,en-US;q=0.8,en;q=0.7\r\nAccept-Charset: utf-8, iso-8859-1;q=0.5\r\n";
 
+/// A date after which nothing was changed yet.
+const FUTURE: &str = "Fri, 31 Dec 9999 23:59:59 GMT";
+
 #[test]
 fn ordinary_requests_allocate_nothing() {
     let chart = chart();
@@ -102,7 +105,14 @@ fn ordinary_requests_allocate_nothing() {
         panic!()
     };
     let etag = answer(chart.webroot(), &request).selected.expect("a file").etag().to_vec();
-    let current = format!("If-None-Match: \"other\", {}\r\n", String::from_utf8_lossy(&etag));
+    let etag = String::from_utf8_lossy(&etag);
+    let current = format!("If-None-Match: \"other\", {etag}\r\n");
+    let all = format!(
+        "If-Match: \"other\", {etag}\r\nIf-Unmodified-Since: {FUTURE}\r\nIf-None-Match: \"other\", W/\"x\"\r\n\
+         If-Modified-Since: {FUTURE}\r\nIf-Range: {etag}\r\n"
+    );
+    let since = format!("If-Modified-Since: {FUTURE}\r\n");
+    let changed = "If-Modified-Since: Thursday, 01-Jan-70 00:00:00 GMT\r\nIf-Unmodified-Since: yesterday\r\n";
     for (target, fields, status, file) in [
         ("/", CHROME, 200, "index.de.html"),
         ("/style", CHROME, 200, "style.css.br"),
@@ -113,6 +123,13 @@ fn ordinary_requests_allocate_nothing() {
         ("/style.css.br", CHROME, 200, "style.css.br"),
         ("http://x/2005/chart.svg?query", "", 200, "chart.svg"),
         ("/2005/chart.svg", &current, 304, "chart.svg"),
+        ("/2005/chart.svg", &all, 200, "chart.svg"),
+        ("/2005/chart.svg", &since, 304, "chart.svg"),
+        ("/2005/chart.svg", changed, 200, "chart.svg"),
+        ("/", &since, 304, "index.en.html"),
+        // What is not followed costs nothing.
+        ("/", "Range: lines=0-1\r\n", 200, "index.en.html"),
+        ("/", "Range: bytes=0-1\r\nIf-Range: \"other\"\r\n", 200, "index.en.html"),
     ] {
         assert_eq!(ask(&chart, &head(target, fields)), (status, file.into(), 0, 0), "{target}");
     }
@@ -146,6 +163,23 @@ fn a_choice_of_a_type_map_allocates_nothing() {
         ] {
             assert_eq!(ask(&webroot, &head(target, fields)), (200, file.into(), 0, 0), "{target}");
         }
+    }
+}
+
+/// The fields of a part are made; the field that asks for it is read without allocating.
+#[test]
+fn a_range_allocates_a_few_times() {
+    let chart = chart();
+    let (status, _, calls, bytes) = ask(&chart, &head("/2005/chart.svg", "Range: bytes=100-199, 210-219\r\n"));
+    assert_eq!(status, 206);
+    assert!(calls <= 10 && bytes <= 2048, "{calls} allocations, {bytes} bytes");
+    // As many ranges as are followed, then one more.
+    for (count, most) in [(200, 40), (201, 10)] {
+        let specs: Vec<_> = (0..count).map(|number| format!("{number}-{number}")).collect();
+        let field = format!("Range: bytes={}\r\n", specs.join(","));
+        let (status, _, calls, bytes) = ask(&chart, &head("/2005/chart.svg", &field));
+        assert_eq!(status, if count > 200 { 200 } else { 206 });
+        assert!(calls <= most && bytes <= 64 * 1024, "{count} ranges: {calls} allocations, {bytes} bytes");
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write as _};
 use serde::Serialize;
 
 use super::negotiated::preferences;
-use super::{Content, Listener, answer_traced};
+use super::{Listener, answer_traced};
 use crate::http::Status;
 use crate::http::request::RequestHead;
 use crate::http::response::field_lines;
@@ -133,11 +133,7 @@ pub fn explain(webroot: Webroot<'_>, request: &RequestHead<'_>) -> Explanation {
         status: answer.status.code(),
         file: answer.selected.map(|stored| text(stored.variant().file_name)),
         fields: field_lines(answer.fields.bytes()),
-        content_length: match &answer.content {
-            Content::None => 0,
-            Content::Stored(range) => range.end - range.start,
-            Content::Generated(bytes) => bytes.len() as u64,
-        },
+        content_length: answer.content.length(),
     }
 }
 
@@ -339,7 +335,12 @@ impl Display for Explanation {
         for negotiation in &self.negotiations {
             write!(f, "{}: {negotiation}", self.target)?;
         }
-        writeln!(f, "\n{} {}", self.status, self.file.as_deref().unwrap_or(reason_phrase(self.status)))?;
+        let Explanation { status, .. } = self;
+        match &self.file {
+            Some(file) if self.is_success() => writeln!(f, "\n{status} {file}")?,
+            Some(file) => writeln!(f, "\n{status} {} for {file}", reason_phrase(*status))?,
+            None => writeln!(f, "\n{status} {}", reason_phrase(*status))?,
+        }
         for (name, value) in &self.fields {
             writeln!(f, "  {name}: {value}")?;
         }

@@ -3,10 +3,11 @@
 //! This is the server without the network. The I/O models, `mkroot explain`, the tests and the benches all
 //! call [`answer`] or [`answer_traced`], so a way of sending may be slow but cannot answer differently.
 //!
-//! This file finds the resource and judges the method; `negotiated` chooses among variants; `generated`
-//! makes what no file holds.
+//! This file finds the resource and judges the method; `negotiated` chooses among variants; `conditional` judges
+//! preconditions and ranges; `generated` makes what no file holds.
 
 pub mod cases;
+mod conditional;
 pub mod explain;
 mod generated;
 mod negotiated;
@@ -15,7 +16,7 @@ use std::ops::Range;
 
 use crate::http::request::{Method, RequestHead};
 use crate::http::response::{changed_fields, push_field};
-use crate::http::{Status, precondition, target};
+use crate::http::{Status, target};
 use crate::negotiation::{Algorithm, Choice, NoTrace, Preferences, Trace, adapted};
 use crate::resource::{Dimensions, Policy, Settings, Variant};
 use crate::webroot::{Alternatives, Negotiated, StoredVariant, Target, Webroot};
@@ -70,6 +71,39 @@ pub enum Content {
     Stored(Range<u64>),
     /// These bytes.
     Generated(Vec<u8>),
+    /// All of these, one behind the other.
+    Parts(Vec<Part>),
+}
+
+/// A piece of a content that is put together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// These bytes of the webroot file.
+    Stored(Range<u64>),
+    /// These bytes.
+    Generated(Vec<u8>),
+}
+
+impl Content {
+    /// How many bytes it has.
+    pub fn length(&self) -> u64 {
+        match self {
+            Content::None => 0,
+            Content::Stored(range) => range.end - range.start,
+            Content::Generated(bytes) => bytes.len() as u64,
+            Content::Parts(parts) => parts.iter().map(Part::length).sum(),
+        }
+    }
+}
+
+impl Part {
+    /// How many bytes it has.
+    pub fn length(&self) -> u64 {
+        match self {
+            Part::Stored(range) => range.end - range.start,
+            Part::Generated(bytes) => bytes.len() as u64,
+        }
+    }
 }
 
 /// What negotiation has to say to whoever wants to explain it; the server does not listen.
@@ -90,7 +124,7 @@ pub trait Listener: Trace {
 
 impl Listener for NoTrace {}
 
-/// Answers a request. Allocates only for what is made for it: errors, redirects and lists.
+/// Answers a request. Allocates only for what is made for it: errors, redirects, lists, and the fields of parts.
 pub fn answer<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>) -> Answer<'w> {
     answer_traced(webroot, request, &mut NoTrace)
 }
@@ -300,9 +334,19 @@ fn followed<'w>(target: Target<'w>, asked: &Asked<'w, '_>, listener: &mut impl L
     (Reply::Answer(before.iter().rev().fold(answer, |answer, led_on| led_on.end(answer))), led_by_file)
 }
 
-/// Whether a look-up as if by GET would have failed; that the method is not allowed is found out later.
+/// Whether a look-up as if by GET would have failed; that the method is not allowed is found out later, and so is what
+/// conditions make of a representation.
 fn is_failure(status: Status) -> bool {
-    !matches!(status, Status::Ok | Status::NotModified | Status::MethodNotAllowed | Status::NotImplemented)
+    !matches!(
+        status,
+        Status::Ok
+            | Status::PartialContent
+            | Status::NotModified
+            | Status::MethodNotAllowed
+            | Status::PreconditionFailed
+            | Status::RangeNotSatisfiable
+            | Status::NotImplemented
+    )
 }
 
 /// What a resource has to say itself.
@@ -396,32 +440,27 @@ fn apache_index<'w>(alternatives: Alternatives<'w>, asked: &Asked<'w, '_>, liste
 /// A file asked for by its whole name. Only the name of its coding depends on the request (R16, R75).
 fn literal<'w>(stored: StoredVariant<'w>, settings: &Settings, asked: &Asked<'w, '_>) -> Answer<'w> {
     let token = stored.variant().codings.and_then(|codings| asked.name_of(codings, settings.policy));
-    let answer = representation(stored, asked.request);
+    let answer = representation(stored);
     let answer = match token {
         None => answer,
         Some(token) => answer.with(|name| (name == "Content-Encoding").then(|| token.clone())),
     };
-    judged(answer, settings.policy, asked)
+    judged(answer, stored, settings.policy, asked)
 }
 
-/// 200 with the selected representation, or 304 if the client has it.
-fn representation<'w>(stored: StoredVariant<'w>, request: &RequestHead<'_>) -> Answer<'w> {
-    let current =
-        request.if_none_match.as_deref().is_some_and(|field| precondition::none_match_hits(field, stored.etag()));
-    let (status, fields, content) = if current {
-        (Status::NotModified, stored.not_modified_block(), Content::None)
-    } else {
-        (Status::Ok, stored.block(), Content::Stored(stored.body()))
-    };
-    Answer { status, fields: Fields::Stored(fields), content, selected: Some(stored) }
+/// 200 with the selected representation.
+fn representation(stored: StoredVariant<'_>) -> Answer<'_> {
+    let fields = Fields::Stored(stored.block());
+    Answer { status: Status::Ok, fields, content: Content::Stored(stored.body()), selected: Some(stored) }
 }
 
-/// What becomes of a representation if the method does not ask for it. Apache judges methods last (R22).
-fn judged<'w>(answer: Answer<'w>, policy: Policy, asked: &Asked<'w, '_>) -> Answer<'w> {
+/// What method and conditions make of `answer`, which is 200 with the whole of `stored`. Apache judges methods last
+/// (R22), and conditions only if the method reads.
+fn judged<'w>(answer: Answer<'w>, stored: StoredVariant<'w>, policy: Policy, asked: &Asked<'w, '_>) -> Answer<'w> {
     match asked.request.method {
-        Method::Get | Method::Head | Method::Post | Method::Trace | Method::Connect => answer,
+        Method::Get | Method::Head | Method::Post => conditional::conditional(answer, stored, policy, asked),
         Method::Options => generated::options(APACHE_ALLOW, answer.fields.bytes()),
-        Method::NotAllowed => asked.not_allowed(policy, &about_choice(&answer)),
+        Method::Trace | Method::Connect | Method::NotAllowed => asked.not_allowed(policy, &about_choice(&answer)),
         Method::Unknown => {
             Page { fields: about_choice(&answer), ..Page::error(Status::NotImplemented) }.answer(policy, asked.accept())
         }

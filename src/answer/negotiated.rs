@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::generated::{self, Page};
-use super::{Answer, Asked, Content, Fields, Listener, Reply, about_choice, judged, representation};
+use super::{Answer, Asked, Fields, Listener, Reply, about_choice, judged, representation};
 use crate::http::request::{Method, RequestHead};
 use crate::http::response::{field_value, joined, push_field};
 use crate::http::{Status, escape};
@@ -185,14 +185,14 @@ fn chosen<'w>(
     };
     Reply::Answer(match outcome {
         Outcome::Body | Outcome::InlineBody => {
-            let answer = changes.apply(representation(stored, asked.request));
+            let answer = changes.apply(representation(stored));
             match (outcome, asked.request.method) {
                 (Outcome::InlineBody, Method::Options) => asked.not_allowed(policy, &about_choice(&answer)), // B11
-                _ => judged(answer, policy, asked),
+                _ => judged(answer, stored, policy, asked),
             }
         }
         Outcome::Failure { status, chosen } if chosen || !transparent => {
-            let fields = about_choice(&changes.apply(unjudged(stored)));
+            let fields = about_choice(&changes.apply(representation(stored)));
             match status {
                 Status::NotFound => asked.not_found(policy, &fields),
                 _ => Page { fields, ..Page::error(status) }.answer(policy, asked.accept()),
@@ -205,7 +205,7 @@ fn chosen<'w>(
         }
         Outcome::Redirect(location) => {
             let mut fields = Vec::new();
-            let about = about_choice(&changes.apply(unjudged(stored)));
+            let about = about_choice(&changes.apply(representation(stored)));
             push_field(&mut fields, "Vary", field_value(&about, "Vary").unwrap_or_default());
             generated::redirect(location, fields, asked, policy)
         }
@@ -213,7 +213,7 @@ fn chosen<'w>(
             let is_plain = !file_name.iter().any(|byte| b"%?#".contains(byte));
             return Reply::LedOn(LedOn {
                 key,
-                fields: about_choice(&changes.apply(unjudged(stored))),
+                fields: about_choice(&changes.apply(representation(stored))),
                 policy,
                 path_info,
                 by_name: !negotiated.literal,
@@ -337,12 +337,6 @@ pub(super) fn preferences<'r>(
         preferences.read(Dimensions::CHARSET, request.accept_charset.as_deref(), policy);
     }
     preferences
-}
-
-/// What was chosen, whatever comes of it.
-fn unjudged(stored: StoredVariant<'_>) -> Answer<'_> {
-    let fields = Fields::Stored(stored.block());
-    Answer { status: Status::Ok, fields, content: Content::None, selected: Some(stored) }
 }
 
 /// The Alternates field (RFC 2295, section 8.3; R94, R95): what is left to be said of `variants` once tokens were

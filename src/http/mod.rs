@@ -5,6 +5,7 @@ pub mod date;
 pub mod escape;
 pub mod grammar;
 pub mod precondition;
+pub mod range;
 pub mod request;
 pub mod response;
 mod status;

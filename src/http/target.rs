@@ -28,8 +28,8 @@ pub enum Target<'a> {
 ///
 /// # Errors
 ///
-/// 400 for a form that is not the method's (`*` is for OPTIONS only, CONNECT takes nothing but a host and a port), for an
-/// invalid authority, and for a fragment, which no client may send.
+/// 400 for a form that is not the method's (`*` is for OPTIONS only, CONNECT takes nothing but a host and a port), for
+/// an invalid authority, and for a fragment, which no client may send.
 pub fn parse(method: Method, target: &[u8]) -> Result<Target<'_>, Status> {
     if method == Method::Connect {
         return if is_host_and_port(target) { Ok(Target::Tunnel) } else { Err(Status::BadRequest) };
@@ -47,8 +47,8 @@ pub fn parse(method: Method, target: &[u8]) -> Result<Target<'_>, Status> {
     Ok(Target::Resource { path: if path.is_empty() { b"/" } else { path }, query: query.get(1..) })
 }
 
-/// What follows `http://authority` or `https://authority`. The authority must name a host (RFC 9110, section 4.2.1), and
-/// no user: that is how addresses lie about where they lead (section 4.2.4).
+/// What follows `http://authority` or `https://authority`. The authority must name a host (RFC 9110, section 4.2.1),
+/// and no user: that is how addresses lie about where they lead (section 4.2.4).
 fn after_authority(target: &[u8]) -> Option<&[u8]> {
     let colon = target.iter().position(|&byte| byte == b':')?;
     let (scheme, rest) = target.split_at(colon);
@@ -58,8 +58,8 @@ fn after_authority(target: &[u8]) -> Option<&[u8]> {
     host_and_port(authority).filter(|(host, _)| !host.is_empty()).map(|_| rest)
 }
 
-/// Whether `value` can be that of a Host field (RFC 9110, section 7.2): `uri-host [ ":" port ]`, both of RFC 3986. A host
-/// may be empty, as may a port.
+/// Whether `value` can be that of a Host field (RFC 9110, section 7.2): `uri-host [ ":" port ]`, both of RFC 3986. A
+/// host may be empty, as may a port.
 pub fn is_valid_host(value: &[u8]) -> bool {
     host_and_port(value).is_some()
 }

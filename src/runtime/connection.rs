@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::date;
 use super::limits::Limits;
 use super::phase::Phase;
-use crate::answer::{self, Answer, Content};
+use crate::answer::{self, Answer, Content, Part};
 use crate::http::Status;
 use crate::http::content::Skipper;
 use crate::http::request::{self, Method, Parsed, RequestHead};
@@ -295,22 +295,35 @@ impl<'s, W: Wire> Session<'s, W> {
             Content::None => {}
             Content::Generated(bytes) => self.output.extend_from_slice(bytes),
             Content::Stored(range) => self.push_stored(range.clone())?,
+            Content::Parts(parts) => {
+                for part in parts {
+                    match part {
+                        Part::Generated(bytes) => self.output.extend_from_slice(bytes),
+                        Part::Stored(range) => self.push_stored(range.clone())?,
+                    }
+                }
+            }
         }
-        if self.output.len() >= COLLECTED {
-            self.flush()?;
-        }
-        Ok(())
+        self.send_if_long()
     }
 
-    /// Appends `range` of the webroot to the output, or sends it behind that if it is long.
+    /// Appends bytes of the webroot file to the output; many of them are sent at once, behind what is there.
     fn push_stored(&mut self, range: Range<u64>) -> io::Result<()> {
         if range.end - range.start <= COPIED {
             self.output.extend_from_slice(self.shared.webroot.webroot().bytes(range));
-            return Ok(());
+            return self.send_if_long();
         }
         self.wire.send(&self.output, true)?;
         self.output.clear();
         self.wire.send_file(self.shared.webroot.file(), range)
+    }
+
+    /// Sends the output if it has become long.
+    fn send_if_long(&mut self) -> io::Result<()> {
+        if self.output.len() >= COLLECTED {
+            self.flush()?;
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {

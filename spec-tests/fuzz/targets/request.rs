@@ -2,11 +2,12 @@
 #![no_main]
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::LazyLock;
 
-use connegd::answer::{Content, answer, rejection};
+use connegd::answer::{Content, Part, answer, rejection};
 use connegd::http::request::{self, Limits, Parsed, RequestHead};
-use connegd::http::response::field_lines;
+use connegd::http::response::{field_lines, field_value};
 use connegd::resource::Policy;
 use connegd::webroot::Mapped;
 use libfuzzer_sys::fuzz_target;
@@ -41,13 +42,18 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 /// The fields that matter, in the order in which they are rendered here.
-fn fields<'h, 'a>(head: &'h RequestHead<'a>) -> [(&'static str, &'h Option<Cow<'a, [u8]>>); 7] {
+fn fields<'h, 'a>(head: &'h RequestHead<'a>) -> [(&'static str, &'h Option<Cow<'a, [u8]>>); 12] {
     [
         ("Accept", &head.accept),
         ("accept-language", &head.accept_language),
         ("ACCEPT-CHARSET", &head.accept_charset),
         ("Accept-Encoding", &head.accept_encoding),
+        ("If-Match", &head.if_match),
         ("If-None-Match", &head.if_none_match),
+        ("If-Modified-Since", &head.if_modified_since),
+        ("If-Unmodified-Since", &head.if_unmodified_since),
+        ("If-Range", &head.if_range),
+        ("Range", &head.range),
         ("Negotiate", &head.negotiate),
         ("User-Agent", &head.user_agent),
     ]
@@ -82,7 +88,19 @@ fn is_answered(site: &Mapped, head: &RequestHead<'_>) {
     assert!(lines.is_empty() || lines.ends_with(b"\r\n"));
     assert!(!lines.windows(4).any(|bytes| bytes == b"\r\n\r\n"), "a field ends the head");
     assert_eq!(field_lines(lines).len(), lines.iter().filter(|&&byte| byte == b'\n').count());
-    if let Content::Stored(range) = answer.content {
+    let is_there = |range: &Range<u64>| {
         assert_eq!(site.webroot().bytes(range.clone()).len() as u64, range.end - range.start);
+    };
+    match &answer.content {
+        Content::Stored(range) => is_there(range),
+        Content::Parts(parts) => parts.iter().for_each(|part| match part {
+            Part::Stored(range) => is_there(range),
+            Part::Generated(bytes) => assert!(!bytes.is_empty()),
+        }),
+        Content::None | Content::Generated(_) => {}
+    }
+    if answer.content != Content::None {
+        let length = field_value(lines, "Content-Length").expect("a length");
+        assert_eq!(length, answer.content.length().to_string().as_bytes());
     }
 }

@@ -32,7 +32,8 @@ fn write(seeds: &Path) {
 
     // What clients send, and what sites hold, as the examples of Apache's behaviour have them.
     let examples: Vec<Value> = serde_json::from_slice(&text("apache/examples.json")).expect("examples");
-    let [mut requests, mut targets, mut fields, mut negotiate, mut tags, mut maps] = [const { BTreeSet::new() }; 6];
+    let [mut requests, mut targets, mut fields, mut negotiate, mut conditions, mut ranges, mut maps] =
+        [const { BTreeSet::new() }; 7];
     for example in &examples {
         let request = &example["request"];
         let word = |value: &Value| value.as_str().unwrap_or_default().to_string();
@@ -51,7 +52,9 @@ fn write(seeds: &Path) {
         let accept = ["Accept", "Accept-Language", "Accept-Charset", "Accept-Encoding"].map(of);
         fields.insert(accept.join("\0").into_bytes());
         negotiate.insert(of("Negotiate").into_bytes());
-        tags.insert([b"\x03abc", of("If-None-Match").as_bytes()].concat());
+        let names = ["If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range"];
+        conditions.insert([b"\xdf", names.map(of).join("\0").as_bytes()].concat());
+        ranges.insert([&[20, 0], of("Range").as_bytes()].concat());
         let files = example["files"].as_object().into_iter().flatten();
         maps.extend(files.filter_map(|(_, content)| content.as_str()).map(|content| content.as_bytes().to_vec()));
     }
@@ -63,7 +66,6 @@ fn write(seeds: &Path) {
     let forms =
         ["http://host:1/a/../b//%2e/c?d", "/%41%2f", "/a/./b/..", "*", "[::1.2.3.4]:80", "[v1.a:b]", "h%41-_.:1"];
     targets.extend(forms.map(|target| target.as_bytes().to_vec()));
-    tags.insert(b"\x03abc\"x\", W/\"abc\"".to_vec());
     let content = [
         "PUT /page HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\nHost: x\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n3;a=b\r\nabc\r\n0\r\nA: b\r\n\r\n",
@@ -72,13 +74,37 @@ fn write(seeds: &Path) {
     ];
     let connections = content.iter().map(|text| text.as_bytes().to_vec()).chain(requests.iter().cloned());
     let connections = connections.map(|bytes| [b"\x05\x11", &bytes[..]].concat()).collect();
+    let dates = ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"];
+    for what in [0x9f, 0xdf, 0xff, 0xdc, 0xdd, 0xd8, 0xf2] {
+        let fields = ["\"x\", \"a\"", "\"x\", W/\"a\"", dates[0], dates[1], "\"a\""].join("\0");
+        conditions.insert([&[what], fields.as_bytes()].concat());
+        conditions.insert(
+            [&[what], ["*", "\"x\"", dates[2], "Mon, 07 Nov 1994 08:49:37 GMT", dates[0]].join("\0").as_bytes()]
+                .concat(),
+        );
+    }
+    let many = (0..201).map(|number| format!("{}-", number * 20)).collect::<Vec<_>>().join(",");
+    ranges.extend(
+        [
+            "bytes=0-0",
+            "bytes=500-600, 3-, -5",
+            "Bytes=0-99999999999999999999,-0",
+            "900-999,0-9,89-90,170-",
+            "items=0-1",
+            &many,
+        ]
+        .map(|field| [b"\xe8\x03", field.as_bytes()].concat()),
+    );
+    let dates = dates.iter().map(|date| date.as_bytes().to_vec()).collect();
     for (target, inputs) in [
         ("request", &requests),
         ("connection", &connections),
         ("target", &targets),
         ("accept", &fields),
         ("negotiate", &negotiate),
-        ("none_match", &tags),
+        ("precondition", &conditions),
+        ("range", &ranges),
+        ("date", &dates),
         ("type_map", &maps),
     ] {
         put(target, inputs);
