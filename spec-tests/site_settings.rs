@@ -316,6 +316,9 @@ fn redirects_lead_where_they_say() {
             assert_eq!(response.content.is_empty(), method == "HEAD", "{method} {target}");
         }
     }
+    let deep = "x/".repeat(4000);
+    assert_eq!(server.get(&format!("/blog/{deep}"), &[]).field("Location"), Some(&format!("/news/{deep}")[..]));
+    assert_eq!(server.get(&format!("/none/{deep}"), &[]).status, 404);
     let page = server.get("/see?<x>", &["Accept: text/html"]);
     assert!(page.text().contains("<a href=\"/new?&lt;x&gt;#part\">"), "{}", page.text());
     assert_eq!(server.request("POST", "/old", &[]).status, 405);

@@ -198,6 +198,20 @@ fn every_key_of_a_large_index_is_found_and_no_other() {
 }
 
 #[test]
+fn a_redirect_needs_the_status_of_one() {
+    for (status, sound) in [(Status::PermanentRedirect, true), (Status::NotModified, false), (Status::NotFound, false)]
+    {
+        let mut writer = Writer::new(Cursor::new(Vec::new())).expect("a writer");
+        writer.add_settings(&Settings::default()).expect("settings");
+        let resources = [(b"/a".to_vec(), TargetDraft::Redirect(status, b"/b".to_vec()))];
+        let bytes = writer.finish(&resources, &[]).expect("a webroot").1.into_inner();
+        let error = Layout::read(&bytes).err().map(|error| error.to_string());
+        let expected = "record 0 of its resources does not fit: there is no such redirect";
+        assert_eq!(error.as_deref(), (!sound).then_some(expected));
+    }
+}
+
+#[test]
 fn a_file_that_is_no_webroot_is_called_that() {
     let workshop = Workshop::with_site(&[]);
     for (content, message) in [

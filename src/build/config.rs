@@ -102,9 +102,10 @@ impl Configs {
             };
             configs.by_directory.insert(directory.clone(), number);
         }
-        let redirects_below = configs.redirects().any(|redirect| redirect.below);
+        let below = configs.redirects().filter(|redirect| redirect.below);
+        let longest_redirect = below.map(|redirect| redirect.key.len()).max().unwrap_or(0);
         for config in &mut configs.all {
-            config.settings.redirects_below = redirects_below;
+            config.settings.longest_redirect = longest_redirect;
         }
         Ok(configs)
     }

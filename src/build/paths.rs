@@ -70,7 +70,10 @@ impl Redirect {
         let Leads::To(_, to) = &self.leads else { return None };
         let end = if self.below { to.find(['*', '?', '#']) } else { to.find(['?', '#']) };
         let path = &to[..end.unwrap_or(to.len())];
-        path.starts_with('/').then(|| target::key(path.as_bytes(), &mut Vec::new()).map(<[u8]>::to_vec).ok())?
+        if !path.starts_with('/') {
+            return None;
+        }
+        target::key(path.as_bytes(), &mut Vec::new()).ok().map(<[u8]>::to_vec)
     }
 
     /// Whether it leads to where it was.

@@ -39,9 +39,9 @@ pub struct Settings {
     /// Of the site as a whole: by status code, the request target of the page that an error shows.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub error_pages: BTreeMap<u16, String>,
-    /// Of the site as a whole: whether there are redirects for all that lies below a path.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub redirects_below: bool,
+    /// Of the site as a whole: how long, in bytes, the longest path is that has a redirect for all below it; 0 if none has.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub longest_redirect: usize,
 }
 
 impl Settings {
@@ -57,6 +57,10 @@ impl Settings {
     }
 }
 
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
@@ -68,7 +72,7 @@ impl Default for Settings {
             transparent: false,
             fields: String::new(),
             error_pages: BTreeMap::new(),
-            redirects_below: false,
+            longest_redirect: 0,
         }
     }
 }

@@ -34,7 +34,7 @@
 //!   slot is found with the hash function of `phf_shared` and the table of displacements (see
 //!   [`index`]); the resource in that slot has the key or nothing has, so the key is compared last.
 //! - **Redirects for all that lies below a path** are resources, too. Their keys are that path, with its final slash, and
-//!   one slash more, so that no request has them: its key holds no empty segment. Whether there are any the first
+//!   one slash more, so that no request has them: its key holds no empty segment. How long the longest is the first
 //!   settings say; they are looked for where nothing else is found, the longest first. A `*` in such a location stands
 //!   for what the request's key has behind the path.
 //! - **Targets** say what a resource answers: one *file*; a *negotiated* run of variants; a *redirect*, with its status; an error,

@@ -348,12 +348,10 @@ impl<'a> Webroot<'a> {
     }
 
     /// The redirect for all that lies below the longest path that `key` begins with, and what `key` has behind that path.
-    /// Costs a look-up for each of its segments, and nothing where the site has no such redirects.
+    /// Costs a look-up for each of its segments, up to the longest path that has such a redirect, and nothing where none has.
     pub fn find_redirect_below<'k>(&self, key: &'k [u8]) -> Option<(Resource<'a>, &'k [u8])> {
-        if !self.settings().redirects_below {
-            return None;
-        }
-        let slashes = (0..key.len()).rev().filter(|&at| key[at] == b'/');
+        let longest = self.settings().longest_redirect.min(key.len());
+        let slashes = (0..longest).rev().filter(|&at| key[at] == b'/');
         let mut splits = slashes.map(|slash| key.split_at(slash + 1));
         splits.find_map(|(directory, rest)| Some((self.find(&key_for_all_below(directory))?, rest)))
     }
