@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// When every file was changed: 2020-01-01T00:00:00Z.
+const MODIFIED: Duration = Duration::from_secs(1_577_836_800);
 
 /// A site and a request to it.
 #[derive(Clone, Debug)]
@@ -89,7 +93,9 @@ impl Site {
         for path in self.files.keys() {
             let file = root.join(path);
             fs::create_dir_all(file.parent().expect("a parent")).expect("a directory");
-            fs::write(file, self.content(path)).expect("a file");
+            fs::write(&file, self.content(path)).expect("a file");
+            let file = fs::File::options().write(true).open(&file).expect("the file");
+            file.set_modified(SystemTime::UNIX_EPOCH + MODIFIED).expect("its time");
         }
         for directory in self.settings.keys() {
             fs::create_dir_all(root.join(directory)).expect("a directory");

@@ -25,19 +25,22 @@ pub struct Features {
     pub per_directory: bool,
     /// `x-gzip` and the like, which change with the request (R75).
     pub x_codings: bool,
+    /// Preconditions, and ranges of one part.
+    pub conditions: bool,
 }
 
 impl Features {
     /// Those that a list with commas names, or all if there is none.
     pub fn named(list: Option<&str>) -> Features {
         let names: Option<Vec<_>> = list.map(|list| list.split(',').filter(|name| !name.is_empty()).collect());
-        const KNOWN: [&str; 6] = ["maps", "transparent", "methods", "path-info", "per-directory", "x-codings"];
+        const KNOWN: [&str; 7] =
+            ["maps", "transparent", "methods", "path-info", "per-directory", "x-codings", "conditions"];
         for name in names.iter().flatten() {
             assert!(KNOWN.contains(name), "{name} is no feature; there are {}", KNOWN.join(", "));
         }
-        let [maps, transparent, methods, path_info, per_directory, x_codings] =
+        let [maps, transparent, methods, path_info, per_directory, x_codings, conditions] =
             KNOWN.map(|name| names.as_ref().is_none_or(|names| names.contains(&name)));
-        Features { maps, transparent, methods, path_info, per_directory, x_codings }
+        Features { maps, transparent, methods, path_info, per_directory, x_codings, conditions }
     }
 }
 

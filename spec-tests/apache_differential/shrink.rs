@@ -57,7 +57,10 @@ fn smaller(case: &Case) -> Vec<Case> {
             with(&|case| drop(case.site.files.insert(path.clone(), Content::Map(kept.clone()))));
         }
     }
-    for (number, (_, value)) in case.request.fields.iter().enumerate() {
+    // Of half a condition the two servers make what they like.
+    let is_condition = |name: &str| name.to_ascii_lowercase().starts_with("if-");
+    let fields = case.request.fields.iter().enumerate().filter(|(_, (name, _))| !is_condition(name));
+    for (number, (_, value)) in fields {
         for value in smaller_values(value) {
             with(&|case| case.request.fields[number].1.clone_from(&value));
         }

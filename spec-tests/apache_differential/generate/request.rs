@@ -45,15 +45,44 @@ pub fn request(random: &mut Random, features: Features, site: &Site) -> Request 
     if random.percent(if is_trans { 40 } else { 3 }) {
         fields.push(("User-Agent".to_string(), "Lynx/2.8".to_string()));
     }
-    random.shuffle(&mut fields);
+    let version = if random.percent(97) { "HTTP/1.1" } else { "HTTP/1.0" };
     let methods: &[&str] = if features.methods { &["POST", "POST", "OPTIONS", "DELETE", "HEAD"] } else { &["HEAD"] };
+    let method = if random.percent(82) { "GET" } else { random.pick(methods) };
+    if features.conditions && random.percent(25) {
+        fields.extend(conditions(random, method));
+    }
+    random.shuffle(&mut fields);
     let (path, query) = target(random, features, site);
-    Request {
-        method: if random.percent(82) { "GET" } else { random.pick(methods) },
-        path,
-        query,
-        version: if random.percent(97) { "HTTP/1.1" } else { "HTTP/1.0" },
-        fields,
+    Request { method, path, query, version, fields }
+}
+
+/// A condition that means the same to both servers, whose entity tags have nothing in common; or a range, perhaps on a
+/// condition.
+///
+/// Left out is what Apache has its own way with: several conditions at once, of which it makes something else than RFC
+/// 9110, section 13.2.2; Range where the method is not GET; 416, which ends the connection; an If-Range that is neither
+/// tag nor date; and 1970-01-01T00:00:00Z and the future, which are no dates to it.
+fn conditions(random: &mut Random, method: &str) -> Vec<(String, String)> {
+    let before = ["Tue, 31 Dec 2019 23:59:59 GMT", "Fri Jan  1 00:00:00 1971", "Tuesday, 31-Dec-19 00:00:00 GMT"];
+    let since = ["Wed, 01 Jan 2020 00:00:00 GMT", "Wed Jan  1 00:00:01 2020", "Thursday, 02-Jan-20 00:00:00 GMT"];
+    let dates = [before, since].concat();
+    let tags = ["\"x\"", "W/\"x\", \"y\"", "*"];
+    let ranges = ["bytes=0-2", "bytes=5-", "bytes=-3", "bytes=0-", "bytes=-9999999", "bytes=5-3", "lines=1-2"];
+    let mut field = |name: &str, values: &[&str]| {
+        let value = random.pick(values).to_string();
+        (random_case(random, name, 5), value)
+    };
+    let [range, if_range] = [field("Range", &ranges), field("If-Range", &[tags[0], before[0], since[0]])];
+    let conditions = [
+        field("If-Match", &tags),
+        field("If-None-Match", &tags),
+        field("If-Modified-Since", &dates),
+        field("If-Unmodified-Since", &dates),
+    ];
+    match random.below(3) {
+        0 if method == "GET" => vec![range],
+        1 if method == "GET" => vec![range, if_range],
+        _ => vec![random.pick(&conditions)],
     }
 }
 
