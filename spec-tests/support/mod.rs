@@ -1,6 +1,7 @@
 //! Running the two programs: sites made on the spot, servers on free ports, requests as raw bytes.
 
 pub mod random;
+pub mod table;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -59,6 +60,19 @@ impl Workshop {
 
     pub fn out(&self) -> PathBuf {
         self.path().join("out.webroot")
+    }
+
+    /// Lets all files of the site be last changed at a time in seconds since 1970.
+    pub fn changed_at(self, seconds: u64) -> Workshop {
+        let time = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        for entry in walkdir::WalkDir::new(self.site()) {
+            let entry = entry.expect("an entry");
+            if entry.file_type().is_file() {
+                let file = fs::File::options().append(true).open(entry.path()).expect("a file");
+                file.set_modified(time).expect("a time");
+            }
+        }
+        self
     }
 
     /// Writes a file of the site.
@@ -148,17 +162,23 @@ pub struct Server {
 impl Server {
     /// Serves a webroot or a site on a free port.
     pub fn start(source: &Path) -> Server {
-        Server::start_with(source, Stdio::inherit())
+        Server::start_with(source, &[], Stdio::inherit())
+    }
+
+    /// The same with further arguments.
+    pub fn start_with_flags(source: &Path, flags: &[&str]) -> Server {
+        Server::start_with(source, flags, Stdio::inherit())
     }
 
     /// As [`Server::start`], for sites that give cause for warnings.
     pub fn start_in_silence(source: &Path) -> Server {
-        Server::start_with(source, Stdio::null())
+        Server::start_with(source, &[], Stdio::null())
     }
 
-    fn start_with(source: &Path, stderr: Stdio) -> Server {
+    fn start_with(source: &Path, flags: &[&str], stderr: Stdio) -> Server {
         let mut child = Command::new(program("CONNEGD_BIN", env!("CARGO_BIN_EXE_connegd")))
             .args(["--listen", "127.0.0.1:0", "--workers", "2"])
+            .args(flags)
             .arg(source)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -176,6 +196,15 @@ impl Server {
 
     pub fn connect(&self) -> Connection {
         Connection::to(self.address)
+    }
+
+    /// As [`Server::connect`], from another address of this machine.
+    pub fn connect_from(&self, address: [u8; 4]) -> Connection {
+        let socket = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None);
+        let socket = socket.expect("a socket");
+        rustix::net::bind(&socket, &SocketAddr::from((address, 0))).expect("an address of this machine");
+        rustix::net::connect(&socket, &self.address).expect("a connection");
+        Connection::over(socket.into())
     }
 
     /// One request on a connection of its own: method and target, further field lines.
@@ -231,7 +260,10 @@ pub struct Connection {
 
 impl Connection {
     pub fn to(address: SocketAddr) -> Connection {
-        let stream = TcpStream::connect(address).expect("a connection");
+        Connection::over(TcpStream::connect(address).expect("a connection"))
+    }
+
+    fn over(stream: TcpStream) -> Connection {
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket option");
         stream.set_write_timeout(Some(PATIENCE)).expect("a socket option");
         stream.set_nodelay(true).expect("a socket option");
@@ -242,41 +274,79 @@ impl Connection {
         self.stream.write_all(bytes.as_ref()).expect("the server reads");
     }
 
+    /// The same to a server that may have had enough.
+    pub fn send_as_far_as_possible(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.stream.write_all(bytes.as_ref());
+    }
+
+    /// The same; returns whether the server has ended the connection.
+    pub fn try_send(&mut self, bytes: &str) -> bool {
+        self.stream.write_all(bytes.as_bytes()).is_err()
+    }
+
+    /// Reads at most 256 KiB; returns how many bytes that were.
+    pub fn read_a_little(&mut self) -> usize {
+        self.stream.read(&mut vec![0; 256 * 1024]).unwrap_or(0)
+    }
+
     /// Receives one response; that to a HEAD has no content.
     pub fn receive(&mut self, to_head: bool) -> Response {
+        self.try_receive(to_head, false).unwrap_or_else(|wrong| panic!("{wrong}"))
+    }
+
+    /// As [`Connection::receive`], with an error instead of a panic. An interim response is passed over, unless one is
+    /// `awaited`.
+    pub fn try_receive(&mut self, to_head: bool, awaited: bool) -> Result<Response, String> {
         let end = loop {
             if let Some(end) = self.received.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
                 break end + 4;
             }
-            self.read_some();
+            self.read_some()?;
         };
         let head = text(&self.received[..end]);
         self.received.drain(..end);
         let mut lines = head.trim_end().split("\r\n");
         let status_line = lines.next().unwrap_or_default().to_string();
-        let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
-        let status: u16 = status.unwrap_or_else(|| panic!("not a status line: {status_line:?}"));
-        let fields: Vec<_> = lines
-            .map(|line| line.split_once(": ").unwrap_or_else(|| panic!("not a field line: {line:?}")))
-            .map(|(name, value)| (name.to_string(), value.to_string()))
+        let status = status_line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
+        let status: u16 = status.ok_or_else(|| format!("not a status line: {status_line:?}"))?;
+        let fields: Result<Vec<_>, _> = lines
+            .map(|line| line.split_once(": ").ok_or_else(|| format!("not a field line: {line:?}")))
+            .map(|field| field.map(|(name, value)| (name.to_string(), value.to_string())))
             .collect();
-        let mut response = Response { status, status_line, fields, content: Vec::new() };
-        if to_head || status == 304 {
-            return response;
+        let mut response = Response { status, status_line, fields: fields?, content: Vec::new() };
+        if status < 200 && !awaited {
+            return self.try_receive(to_head, false);
         }
-        let length: usize = response.field("Content-Length").expect("a length").parse().expect("a number");
+        if to_head || status < 200 || status == 304 {
+            return Ok(response);
+        }
+        let length = response.field("Content-Length").and_then(|length| length.parse().ok());
+        let length: usize = length.ok_or_else(|| format!("no length: {:?}", response.fields))?;
         while self.received.len() < length {
-            self.read_some();
+            self.read_some()?;
         }
         response.content = self.received.drain(..length).collect();
-        response
+        Ok(response)
     }
 
-    fn read_some(&mut self) {
+    fn read_some(&mut self) -> Result<(), String> {
         let mut buffer = [0; 65536];
-        let count = self.stream.read(&mut buffer).expect("the server answers");
-        assert_ne!(count, 0, "the server closed the connection; received so far: {}", text(&self.received));
+        let count = self.stream.read(&mut buffer).map_err(|error| format!("no answer: {error}"))?;
+        if count == 0 {
+            return Err(format!("the server closed the connection; received so far: {}", text(&self.received)));
+        }
         self.received.extend(&buffer[..count]);
+        Ok(())
+    }
+
+    /// Reads to the end of the connection, or to its failure; returns how many bytes that were.
+    pub fn drain(&mut self) -> usize {
+        let mut count = std::mem::take(&mut self.received).len();
+        let mut buffer = [0; 65536];
+        while let Ok(read @ 1..) = self.stream.read(&mut buffer) {
+            count += read;
+        }
+        count
     }
 
     /// Whether the server closes the connection without sending anything more.

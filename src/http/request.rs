@@ -212,7 +212,12 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Parsed<'a> {
         }
         Ok(httparse::Status::Partial) => return Parsed::Reject(Status::UriTooLong),
         Err(httparse::Error::TooManyHeaders) => return Parsed::Reject(Status::RequestHeaderFieldsTooLarge),
-        Err(httparse::Error::Version) => return Parsed::Reject(Status::HttpVersionNotSupported),
+        Err(httparse::Error::Version) => match bytes.iter().position(|&byte| byte == b'\n') {
+            Some(end) => return Parsed::Reject(version_fault(&bytes[..end])),
+            // Only the whole line tells whether this is a version at all.
+            None if bytes.len() < limits.head => return Parsed::NeedMore,
+            None => return Parsed::Reject(Status::UriTooLong),
+        },
         Err(_) => return Parsed::Reject(Status::BadRequest),
     };
     if !lines_end_in_crlf(&bytes[..length], &request) {
@@ -221,6 +226,20 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Parsed<'a> {
     match head(&request, limits) {
         Ok(head) => Parsed::Head(head, length),
         Err(status) => Parsed::Reject(status),
+    }
+}
+
+/// What is wrong with a request line that does not end in a version that is spoken here: another version, or no version
+/// (RFC 9112, sections 2.3 and 3).
+fn version_fault(line: &[u8]) -> Status {
+    let mut words = line.strip_suffix(b"\r").unwrap_or(line).split(|&byte| byte == b' ');
+    match (words.next(), words.next(), words.next(), words.next()) {
+        (Some(_), Some(_), Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None)
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            Status::HttpVersionNotSupported
+        }
+        _ => Status::BadRequest,
     }
 }
 

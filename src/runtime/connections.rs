@@ -27,10 +27,13 @@ pub(super) struct Connections {
 struct Table {
     members: Slab<Member>,
     by_client: HashMap<IpAddr, usize>,
+    admitted: u64,
 }
 
 #[derive(Debug)]
 struct Member {
+    /// How many were admitted before.
+    number: u64,
     state: Arc<State>,
     client: IpAddr,
 }
@@ -46,7 +49,7 @@ pub(super) struct Membership {
 impl Drop for Membership {
     fn drop(&mut self) {
         let mut table = self.connections.table();
-        let Table { members, by_client } = &mut *table;
+        let Table { members, by_client, .. } = &mut *table;
         let client = members.remove(self.key).client;
         if let Some(count) = by_client.get_mut(&client) {
             *count -= 1;
@@ -86,7 +89,9 @@ impl Connections {
         }
         *count += 1;
         let state = Arc::new(State::new());
-        let key = table.members.insert(Member { state: state.clone(), client });
+        table.admitted += 1;
+        let number = table.admitted;
+        let key = table.members.insert(Member { number, state: state.clone(), client });
         Some(Membership { connections: self.clone(), key, state })
     }
 
@@ -97,17 +102,19 @@ impl Connections {
 
     /// Ends a few of those that have been waiting longest for their clients, so that there is room for others.
     pub fn make_room(&self) {
-        let mut waiting: Vec<(u64, Arc<State>)> = {
+        // The clock is coarse; of those that began at once the oldest go first.
+        let mut waiting: Vec<_> = {
             let table = self.table();
-            let states = table.members.iter().map(|(_, member)| &member.state);
-            states.filter_map(|state| Some((state.waits_until()?, state.clone()))).collect()
+            let members = table.members.iter().map(|(_, member)| member);
+            let waits = members.filter_map(|member| Some((member.number, member.state.wait()?, member.state.clone())));
+            waits.map(|(number, wait, state)| ((wait.began(&self.deadlines), number), wait, state)).collect()
         };
         let count = (self.most / GIVE_WAY).clamp(1, waiting.len().max(1));
         if count < waiting.len() {
-            waiting.select_nth_unstable_by_key(count, |(deadline, _)| *deadline);
+            waiting.select_nth_unstable_by_key(count, |(age, ..)| *age);
             waiting.truncate(count);
         }
-        waiting.iter().filter(|(deadline, state)| state.dismiss(*deadline)).for_each(|(_, state)| state.wake());
+        waiting.iter().filter(|(_, wait, state)| state.dismiss(*wait)).for_each(|(.., state)| state.wake());
     }
 
     /// How many are at an answer.
@@ -176,12 +183,13 @@ mod tests {
         let all = connections(3, 0);
         let members: Vec<_> = (0..3).map(|_| all.admit(address("192.0.2.1")).expect("a place")).collect();
         assert!(!all.has_room());
-        members[0].state.enter_until(Phase::Idle, 20);
-        members[1].state.enter_until(Phase::Head, 10);
+        // The first is the first to have begun to wait, although its deadline is the last.
+        members[0].state.enter_until(Phase::Idle, all.deadlines.idle + 10);
+        members[1].state.enter_until(Phase::Head, all.deadlines.head + 20);
         members[2].state.enter_until(Phase::Sending, 5);
         let late = || members.iter().map(|member| member.state.is_late()).collect::<Vec<_>>();
         all.make_room();
-        assert_eq!(late(), [false, true, false]);
+        assert_eq!(late(), [true, false, false]);
         all.make_room();
         assert_eq!(late(), [true, true, false]);
         all.make_room();

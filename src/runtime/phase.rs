@@ -70,6 +70,21 @@ const DEADLINE_SHIFT: u32 = 4;
 /// That there is no deadline.
 const NEVER: u64 = u64::MAX >> DEADLINE_SHIFT;
 
+/// That a connection waits for its client: what it waits for, and until when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wait {
+    word: u64,
+    phase: Phase,
+}
+
+impl Wait {
+    /// When it began, by the clock.
+    pub fn began(&self, deadlines: &Deadlines) -> u64 {
+        let span = if self.phase == Phase::Idle { deadlines.idle } else { deadlines.head };
+        (self.word >> DEADLINE_SHIFT).saturating_sub(span)
+    }
+}
+
 struct Waker(WaitIoWaker);
 
 impl std::fmt::Debug for Waker {
@@ -109,12 +124,12 @@ impl State {
         [Phase::Content, Phase::Answering, Phase::Sending].iter().any(|&phase| phase as u64 == word)
     }
 
-    /// The deadline of a connection that waits for its client and owes it no answer, so that it can give way to
-    /// others.
-    pub fn waits_until(&self) -> Option<u64> {
+    /// The wait of a connection that waits for its client and owes it no answer, so that it can give way to others.
+    pub fn wait(&self) -> Option<Wait> {
         let word = self.word.load(Ordering::Acquire);
-        let waits = [Phase::Opening, Phase::Idle, Phase::Head].iter().any(|&phase| phase as u64 == word & PHASE);
-        (waits && word & LATE == 0).then_some(word >> DEADLINE_SHIFT)
+        let phase =
+            [Phase::Opening, Phase::Idle, Phase::Head].into_iter().find(|&phase| phase as u64 == word & PHASE)?;
+        (word & LATE == 0).then_some(Wait { word, phase })
     }
 
     /// Marks the connection as late if its deadline lies before `now`. Returns whether it did.
@@ -123,10 +138,9 @@ impl State {
         word & LATE == 0 && word >> DEADLINE_SHIFT < now && self.mark(word)
     }
 
-    /// Marks the connection as late if it still waits until `deadline`. Returns whether it did.
-    pub fn dismiss(&self, deadline: u64) -> bool {
-        let word = self.word.load(Ordering::Acquire);
-        self.waits_until() == Some(deadline) && self.mark(word)
+    /// Ends a wait by marking the connection as late, if it still waits. Returns whether it did.
+    pub fn dismiss(&self, wait: Wait) -> bool {
+        self.mark(wait.word)
     }
 
     /// Does nothing if the connection has gone on meanwhile.
@@ -187,19 +201,22 @@ mod tests {
         assert!(state.is_busy() && !state.is_late() && !state.expire(u64::MAX >> 5));
         state.enter_until(Phase::Head, 100);
         assert!(!state.is_busy() && !state.expire(100) && !state.is_late());
-        assert_eq!(state.waits_until(), Some(100));
+        assert!(state.wait().is_some());
         assert!(state.expire(101) && state.is_late() && !state.expire(101));
-        assert_eq!(state.waits_until(), None);
+        assert!(state.wait().is_none());
         state.enter(Phase::Answering);
-        assert!(state.is_busy() && !state.is_late() && state.waits_until().is_none());
+        assert!(state.is_busy() && !state.is_late() && state.wait().is_none());
     }
 
     #[test]
     fn only_who_still_waits_gives_way() {
         let state = State::new();
         state.enter_until(Phase::Idle, 100);
-        assert!(!state.dismiss(99) && state.dismiss(100) && state.is_late() && !state.dismiss(100));
+        let before = state.wait().expect("a wait");
+        state.enter_until(Phase::Idle, 200);
+        let now = state.wait().expect("a wait");
+        assert!(!state.dismiss(before) && state.dismiss(now) && state.is_late() && !state.dismiss(now));
         state.enter_until(Phase::Sending, 100);
-        assert!(!state.dismiss(100));
+        assert!(state.wait().is_none());
     }
 }

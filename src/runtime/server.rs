@@ -23,8 +23,10 @@ use crate::webroot::Mapped;
 const BACKLOG: i32 = 1024;
 /// Stack of a coroutine in words of 8 bytes. Only what is used of it takes memory.
 const STACK: usize = 8 * 1024;
-/// How long to wait before accepting again when there is no room, or no descriptor or memory left.
+/// How long to wait before accepting again when there is no descriptor or memory left.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long to wait for those to go who were asked to give way.
+const ROOM_PAUSE: Duration = Duration::from_millis(5);
 
 /// How to serve.
 #[derive(Clone, Copy, Debug)]
@@ -102,11 +104,6 @@ impl Server {
 
 fn accept(listener: &may::net::TcpListener, shared: &Arc<Shared>, connections: &Arc<Connections>) {
     while !shared.stopping.load(Ordering::Relaxed) {
-        if !connections.has_room() {
-            connections.make_room();
-            may::coroutine::sleep(PAUSE);
-            continue;
-        }
         let (stream, address) = match listener.accept() {
             Ok(accepted) => accepted,
             // Whoever connected is gone again.
@@ -118,6 +115,10 @@ fn accept(listener: &may::net::TcpListener, shared: &Arc<Shared>, connections: &
                 continue;
             }
         };
+        while !connections.has_room() && !shared.stopping.load(Ordering::Relaxed) {
+            connections.make_room();
+            may::coroutine::sleep(ROOM_PAUSE);
+        }
         match connections.admit(address.ip()) {
             Some(membership) => begin(stream, membership, shared, connections),
             None => turn_away(&stream, shared),
