@@ -7,7 +7,9 @@
 
 It serves fixtures/sites/chart and loads its pages in Chromium without a window:
 a browser sends the fields Accept, Accept-Language and Accept-Encoding of its own,
-and it only shows an answer whose type, coding and length are right.
+and it only shows an answer whose type, coding and length are right. Two sites made
+here show what else a browser relies on: ranges, by which it seeks in a recording;
+validators and Cache-Control, by which it asks again or not; and error pages.
 
 It needs Python 3.9 or later, Chromium and its driver (Debian: apt-get install
 chromium chromium-driver). The browser is steered over HTTP, as the WebDriver
@@ -25,6 +27,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -38,7 +41,7 @@ SITE = ROOT / "fixtures" / "sites" / "chart"
 # Nothing but the pages asked for, whatever the browser of a person would fetch besides.
 ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--no-proxy-server",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1200,1600",
+    "--disable-background-networking", "--autoplay-policy=no-user-gesture-required", "--disable-component-update", "--disable-sync", "--window-size=1200,1600",
 ]
 # Without this a proxy from the environment would be asked for the loopback.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -121,6 +124,12 @@ class Browser:
     def run(self, script):
         return self.command("POST", "/execute/sync", {"script": script, "args": []})
 
+    def wait_for(self, script):
+        """What a script gives that calls `done` when it has it."""
+        return self.command("POST", "/execute/async", {
+            "script": "const done = arguments[0]; (async () => {" + script + "})().catch(e => done(String(e)));",
+            "args": []})
+
     def errors(self):
         """What the console has been told since the last question, for instance of a 404."""
         entries = self.command("POST", "/se/log", {"type": "browser"})
@@ -128,6 +137,39 @@ class Browser:
 
     def screenshot(self, file):
         file.write_bytes(base64.b64decode(self.command("GET", "/screenshot")))
+
+
+RATE, SECONDS = 8000, 190  # of the recording: 16 bits mono, 3 MB
+
+
+def recording():
+    """A WAV file whose samples count upwards, so that no two places of it are alike."""
+    samples = struct.pack(f"<{RATE * SECONDS}H", *(number % 65521 for number in range(RATE * SECONDS)))
+    form = struct.pack("<HHIIHH", 1, 1, RATE, RATE * 2, 2, 16)
+    chunks = b"WAVE" + b"fmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(samples)) + samples
+    return b"RIFF" + struct.pack("<I", len(chunks)) + chunks
+
+
+def page(title, content="", language="en"):
+    return (f"<!DOCTYPE html><html lang={language}><meta charset=utf-8><link rel=icon href=data:,>"
+            f"<title>{title}</title>{content}").encode()
+
+
+def ranges_site(root):
+    root.mkdir()
+    (root / "index.html").write_bytes(page("A recording", "<audio controls preload=metadata src=/sound.wav></audio>"))
+    (root / "sound.wav").write_bytes(recording())
+    (root / "data.txt").write_bytes(b"0123456789" * 5000)
+
+
+def settings_site(root):
+    (root / "assets").mkdir(parents=True)
+    (root / ".mkroot.toml").write_text(
+        '[cache]\n"/assets/**" = "public, max-age=31536000, immutable"\n[errors]\n404 = "/404"\n')
+    (root / "index.html").write_bytes(page("Cached", "<link rel=stylesheet href=/assets/style.css><p>Styled"))
+    (root / "assets" / "style.css").write_bytes(b"p { color: rgb(1, 2, 3) }\n" * 200)
+    (root / "404.en.html").write_bytes(page("Not here", "<h1>There is no such page</h1>"))
+    (root / "404.fr.html").write_bytes(page("Pas ici", "<h1>Cette page n\u2019existe pas</h1>", "fr"))
 
 
 class Checks:
@@ -177,6 +219,86 @@ def check_direct(check, browser, site, path, expected):
         check(f"{path} shows", width > 0, width)
 
 
+def check_ranges(check, browser, site):
+    """Seeking needs ranges: a browser does not load what it leaps over."""
+    browser.load(site + "/")
+    found = browser.wait_for(f"""
+        const audio = document.querySelector('audio');
+        const event = (name) => new Promise((resolve, reject) => {{
+            audio.addEventListener(name, resolve, {{once: true}});
+            audio.addEventListener('error', () => reject(audio.error.message), {{once: true}});
+            setTimeout(() => reject('no event ' + name), 8000);
+        }});
+        if (audio.readyState < 1) await event('loadedmetadata');
+        const length = audio.duration, ends = [];
+        for (let i = 0; i < audio.seekable.length; i++) ends.push(audio.seekable.start(i), audio.seekable.end(i));
+        const seeked = event('seeked');
+        audio.currentTime = length - 2;
+        await seeked;
+        const place = audio.currentTime, ended = event('ended');
+        audio.play();
+        await ended;
+        done({{length, ends, place}});""")
+    right = isinstance(found, dict)
+    check("a recording's length is known", right and abs(found["length"] - SECONDS) < 0.1, found)
+    check("all of a recording is seekable", right and found["ends"] == [0, found["length"]], found)
+    check("a recording plays from near its end", right and abs(found["place"] - (SECONDS - 2)) < 0.1, found)
+
+    found = browser.wait_for("""
+        const answer = await fetch('/data.txt', {headers: {Range: 'bytes=49995-'}, cache: 'no-store'});
+        done([answer.status, answer.headers.get('Content-Range'), await answer.text()]);""")
+    check("fetch of a range is 206, and those bytes", found == [206, "bytes 49995-49999/50000", "56789"], found)
+    found = browser.wait_for("""
+        const answer = await fetch('/data.txt', {headers: {Range: 'bytes=50000-'}, cache: 'no-store'});
+        await answer.text();
+        done([answer.status, answer.headers.get('Content-Range')]);""")
+    check("fetch beyond the end is 416", found == [416, "bytes */50000"], found)
+
+
+def check_caching(check, browser, site):
+    """transferSize is what the network carried: nothing from the cache, and a head only with 304."""
+    browser.load(site + "/")
+    found = browser.wait_for("""
+        const sizes = [];
+        for (const cache of ['no-store', 'reload', 'no-cache']) {
+            performance.clearResourceTimings();
+            const answer = await fetch('/data.txt', {cache});
+            const length = (await answer.text()).length;
+            await new Promise(resolve => setTimeout(resolve, 50));
+            const [entry] = performance.getEntriesByType('resource');
+            sizes.push([answer.status, length, entry.transferSize]);
+        }
+        done(sizes);""")
+    right = isinstance(found, list) and all(one[:2] == [200, 50000] for one in found)
+    check("a page fetched anew is carried whole", right and min(found[0][2], found[1][2]) > 50000, found)
+    check("a page asked for again is not carried again (304)", right and 0 < found[2][2] < 1000, found)
+
+
+def check_settings(check, site, driver, binary, work):
+    """What a site's author has set: how long answers are fresh, and the error pages."""
+    with Browser(driver, binary, "fr", work) as browser:
+        browser.load(site + "/")
+        browser.load(site + "/404")  # a way off the page: to load it twice would be a reload
+        browser.load(site + "/")
+        found = browser.run(
+            "return performance.getEntriesByType('resource').filter(e => e.name.endsWith('.css'))"
+            ".map(e => [e.transferSize, e.decodedBodySize])")
+        check("an immutable style sheet is not asked for again", found == [[0, 5200]], found)
+        found = browser.run("return getComputedStyle(document.querySelector('p')).color")
+        check("an immutable style sheet still applies", found == "rgb(1, 2, 3)", found)
+        check_error_page(check, browser, site, "fr", "Cette page n\u2019existe pas")
+    with Browser(driver, binary, "en", work) as browser:
+        check_error_page(check, browser, site, "en", "There is no such page")
+
+
+def check_error_page(check, browser, site, language, text):
+    browser.load(site + "/is/not/here")
+    found = browser.run(
+        "return [performance.getEntriesByType('navigation')[0].responseStatus, document.documentElement.lang, "
+        "document.querySelector('h1')?.textContent]")
+    check(f"the error page of a reader of {language} is the site's, in that language", found == [404, language, text], found)
+
+
 def run(check, site, driver, binary, work, screenshots):
     def picture(browser, name):
         if screenshots:
@@ -217,15 +339,29 @@ def main():
     binary = program("chromium", "chromium", "chromium-browser", "google-chrome")
     chromedriver = program("chromedriver", "chromedriver")
 
+    def serving(name, site):
+        return Process(name, r"listening on http://[^\s:]+:(\d+)\s",
+                       [connegd, "--listen", "127.0.0.1:0", site], work)
+
     check = Checks()
     # A browser that is just ending may still write to its profile.
     work = Path(tempfile.mkdtemp(prefix="connegd-browser-"))
     try:
-        server = Process("connegd", r"listening on http://[^\s:]+:(\d+)\s",
-                         [connegd, "--listen", "127.0.0.1:0", SITE], work)
-        with server, Process("chromedriver", r"started successfully on port (\d+)",
-                             [chromedriver, "--port=0"], work) as driver:
-            run(check, server.base, driver, binary, work, options.screenshots)
+        with Process("chromedriver", r"started successfully on port (\d+)",
+                     [chromedriver, "--port=0"], work) as driver:
+            with serving("connegd", SITE) as server:
+                run(check, server.base, driver, binary, work, options.screenshots)
+            ranges_site(work / "ranges")
+            with serving("connegd-ranges", work / "ranges") as server, \
+                    Browser(driver, binary, "en", work) as browser:
+                check_ranges(check, browser, server.base)
+                check_caching(check, browser, server.base)
+            settings_site(work / "settings")
+            try:
+                with serving("connegd-settings", work / "settings") as server:
+                    check_settings(check, server.base, driver, binary, work)
+            except Missing as error:
+                check("a site with [cache] and [errors]", False, error)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     print(f"{check.passed} passed, {check.failed} failed")
