@@ -5,8 +5,9 @@ use std::hint::black_box;
 use std::path::Path;
 
 use connegd::build::{Config, ConfigError};
+use connegd::http::request::Method;
 use connegd::http::response::field_lines;
-use connegd::http::target;
+use connegd::http::target::{self, Target};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -35,8 +36,10 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(lines.is_empty() || lines.ends_with("\r\n"));
     assert_eq!(field_lines(lines.as_bytes()).len(), lines.matches('\n').count(), "{lines:?}");
     for page in settings.error_pages.values() {
-        let target = target::parse(page.as_bytes()).expect("a request target");
-        assert!(target.query.is_none() && target::key(target.path, &mut Vec::new()).is_ok(), "{page:?}");
+        let Ok(Target::Resource { path, query: None }) = target::parse(Method::Get, page.as_bytes()) else {
+            panic!("{page:?} is no path")
+        };
+        assert!(target::key(path, &mut Vec::new()).is_ok(), "{page:?}");
     }
     for redirect in &config.redirects {
         let key = redirect.index_key();
