@@ -1,6 +1,7 @@
 //! docs/limits.md: what happens at each limit. The server's own time-outs are waited for by reading to the end.
 
 use std::fs;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::{Server, Workshop, head};
@@ -118,6 +119,28 @@ fn connections_in_all() {
     assert!(idle[0].is_closed());
     idle[3].send(head("GET", "/a", &[]));
     assert_eq!(idle[3].receive(false).status, 200);
+}
+
+#[test]
+fn fewer_descriptors_than_connections() {
+    let site = site();
+    let inner = Server::command(&site.pack(), &[]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""]).arg(inner.get_program()).args(inner.get_args());
+    command.stderr(Stdio::piped());
+    let server = Server::run(command);
+    // Far more clients than descriptors: each is served, and older ones give way.
+    let kept: Vec<_> = (0..200)
+        .map(|number| {
+            let mut connection = server.connect();
+            connection.send(head("GET", "/a", &[]));
+            assert_eq!(connection.receive(false).status, 200, "client {number}");
+            connection
+        })
+        .collect();
+    assert_eq!(kept.len(), 200);
+    let messages = server.messages();
+    assert!(messages.contains("32 connections instead of 16384, since it may have 64 files open"), "{messages}");
 }
 
 #[test]

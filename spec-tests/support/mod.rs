@@ -176,15 +176,22 @@ impl Server {
     }
 
     fn start_with(source: &Path, flags: &[&str], stderr: Stdio) -> Server {
-        let mut child = Command::new(program("CONNEGD_BIN", env!("CARGO_BIN_EXE_connegd")))
-            .args(["--listen", "127.0.0.1:0", "--workers", "2"])
-            .args(flags)
-            .arg(source)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
-            .expect("connegd starts");
+        let mut command = Server::command(source, flags);
+        command.stderr(stderr);
+        Server::run(command)
+    }
+
+    /// What starts connegd on a free port.
+    pub fn command(source: &Path, flags: &[&str]) -> Command {
+        let mut command = Command::new(program("CONNEGD_BIN", env!("CARGO_BIN_EXE_connegd")));
+        command.args(["--listen", "127.0.0.1:0", "--workers", "2"]).args(flags).arg(source);
+        command
+    }
+
+    /// Starts connegd by such a command.
+    pub fn run(mut command: Command) -> Server {
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("connegd starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("a ready line");
         let address = line.trim_end().strip_prefix("listening on http://").map(str::parse);
@@ -216,6 +223,15 @@ impl Server {
 
     pub fn get(&self, target: &str, fields: &[&str]) -> Response {
         self.request("GET", target, fields)
+    }
+
+    /// What it says on stderr until it ends, if that is a pipe.
+    pub fn messages(mut self) -> String {
+        self.terminate();
+        let mut messages = String::new();
+        let stderr = self.child.stderr.as_mut().expect("a pipe");
+        stderr.read_to_string(&mut messages).expect("messages");
+        messages
     }
 
     /// Sends SIGTERM.

@@ -155,18 +155,8 @@ pub fn rejection(webroot: Webroot<'_>, status: Status) -> Answer<'static> {
 /// that has to be explained.
 fn page_of_site<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, status: Status) -> Option<Answer<'w>> {
     let target = webroot.settings().error_pages.get(&status.code())?;
-    let head = RequestHead {
-        method: Method::Get,
-        target: target.as_bytes(),
-        if_match: None,
-        if_none_match: None,
-        if_modified_since: None,
-        if_unmodified_since: None,
-        if_range: None,
-        range: None,
-        negotiate: None,
-        ..request.clone()
-    };
+    let head =
+        RequestHead { method: Method::Get, target: target.as_bytes(), negotiate: None, ..request.unconditional() };
     Some(found(webroot, &head, &mut NoTrace)).filter(|page| page.status == Status::Ok)
 }
 

@@ -142,6 +142,19 @@ impl<'a> RequestHead<'a> {
         }
     }
 
+    /// The same request without preconditions and ranges.
+    pub fn unconditional(&self) -> RequestHead<'a> {
+        RequestHead {
+            if_match: None,
+            if_none_match: None,
+            if_modified_since: None,
+            if_unmodified_since: None,
+            if_range: None,
+            range: None,
+            ..self.clone()
+        }
+    }
+
     /// The place of the field called `name`, if this server acts on it as it stands.
     pub fn field_mut(&mut self, name: &[u8]) -> Option<&mut FieldValue<'a>> {
         // The length decides first: most names of a browser's head are sorted out by it.
