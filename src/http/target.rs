@@ -114,8 +114,9 @@ fn is_ip_literal(literal: &[u8]) -> bool {
 }
 
 /// The unreserved bytes and the delimiters within components of a URI (RFC 3986, sections 2.2 and 2.3).
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
+const fn is_name_byte(byte: u8) -> bool {
+    // A pattern becomes a look at one bit; every request's Host comes by here.
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b';' | b'=')
 }
 
 /// The key of `path`: `path` itself if it is in normal form, as nearly all are, else its normal form,
