@@ -84,11 +84,9 @@ class Server:
         connegd = shutil.which(given)
         if not connegd:
             raise Missing(f"connegd is missing: looked for {given} (set CONNEGD to use another)")
-        said = subprocess.run([connegd, "--help"], capture_output=True, text=True).stdout
-        options = ["--header-timeout", "1"] if "--header-timeout" in said else []
         self.log = work / "connegd.log"
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([connegd, "--listen", "127.0.0.1:0", *options, SITE],
+            self.process = subprocess.Popen([connegd, "--listen", "127.0.0.1:0", "--header-timeout", "1", SITE],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def __enter__(self):
