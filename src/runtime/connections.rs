@@ -9,6 +9,7 @@ use slab::Slab;
 use super::date;
 use super::limits::Limits;
 use super::phase::{Clock, Deadlines, State, TICK};
+use crate::sys;
 
 /// When there are too many, one in so many of them must give way at once: looking for those costs time.
 const GIVE_WAY: usize = 64;
@@ -16,6 +17,7 @@ const GIVE_WAY: usize = 64;
 /// The connections of a server.
 #[derive(Debug)]
 pub(super) struct Connections {
+    workers: usize,
     most: usize,
     most_per_client: usize,
     pub clock: Clock,
@@ -61,12 +63,13 @@ impl Drop for Membership {
 }
 
 impl Connections {
-    pub fn new(limits: &Limits) -> Connections {
+    pub fn new(limits: &Limits, workers: usize) -> Connections {
         let most_per_client = match limits.connections_per_address {
             0 => usize::MAX,
             most => most,
         };
         Connections {
+            workers,
             most: limits.connections,
             most_per_client,
             clock: Clock::new(),
@@ -114,7 +117,20 @@ impl Connections {
             waiting.select_nth_unstable_by_key(count, |(age, ..)| *age);
             waiting.truncate(count);
         }
-        waiting.iter().filter(|(_, wait, state)| state.dismiss(*wait)).for_each(|(.., state)| state.wake());
+        let dismissed = waiting.into_iter().filter(|(_, wait, state)| state.dismiss(*wait)).map(|(.., state)| state);
+        self.wake(dismissed.collect());
+    }
+
+    /// Wakes connections, each on its worker.
+    fn wake(&self, states: Vec<Arc<State>>) {
+        let mut by_worker = vec![Vec::new(); self.workers];
+        for state in states {
+            by_worker[state.worker() % self.workers].push(state);
+        }
+        for (worker, states) in by_worker.into_iter().enumerate().filter(|(_, states)| !states.is_empty()) {
+            // Without memory for a stack they are woken at another tick, once their deadlines have passed.
+            let _ = sys::spawn(Some(worker), move || states.iter().for_each(|state| state.wake()));
+        }
     }
 
     /// How many are at an answer.
@@ -134,7 +150,7 @@ impl Connections {
                 let states = table.members.iter().map(|(_, member)| &member.state);
                 states.filter(|state| state.expire(now)).cloned().collect()
             };
-            late.iter().for_each(|state| state.wake());
+            self.wake(late);
         }
     }
 }
@@ -156,7 +172,7 @@ mod tests {
     use super::*;
 
     fn connections(connections: usize, connections_per_address: usize) -> Arc<Connections> {
-        Arc::new(Connections::new(&Limits { connections, connections_per_address, ..Limits::default() }))
+        Arc::new(Connections::new(&Limits { connections, connections_per_address, ..Limits::default() }, 1))
     }
 
     fn address(text: &str) -> IpAddr {

@@ -59,8 +59,8 @@ impl Clock {
 pub(super) struct State {
     /// From the lowest bit: three bits of phase, whether it is [`LATE`], then the deadline in milliseconds.
     word: AtomicU64,
-    /// Wakes the connection, once it has one.
-    waker: OnceLock<Waker>,
+    /// Wakes the connection, and on which worker that must be done; once it has a socket.
+    waker: OnceLock<(Waker, usize)>,
 }
 
 /// Set by the watchman when the deadline has passed, or the connection must give way to others.
@@ -98,9 +98,14 @@ impl State {
         State { word: AtomicU64::new(word(Phase::Answering, NEVER)), waker: OnceLock::new() }
     }
 
-    /// Lets the watchman wake the connection.
-    pub fn wake_by(&self, waker: WaitIoWaker) {
-        let _ = self.waker.set(Waker(waker));
+    /// Says what wakes the connection, and which worker it lives on.
+    pub fn wake_by(&self, waker: WaitIoWaker, worker: usize) {
+        let _ = self.waker.set((Waker(waker), worker));
+    }
+
+    /// The number that stands for the worker on which the connection must be woken.
+    pub fn worker(&self) -> usize {
+        self.waker.get().map_or(0, |(_, worker)| *worker)
     }
 
     /// Begins a phase without a deadline.
@@ -132,10 +137,11 @@ impl State {
         (word & LATE == 0).then_some(Wait { word, phase })
     }
 
-    /// Marks the connection as late if its deadline lies before `now`. Returns whether it did.
+    /// Marks the connection as late if its deadline lies before `now`. Returns whether it is to be woken, which holds
+    /// until it has gone on.
     pub fn expire(&self, now: u64) -> bool {
         let word = self.word.load(Ordering::Acquire);
-        word & LATE == 0 && word >> DEADLINE_SHIFT < now && self.mark(word)
+        word >> DEADLINE_SHIFT < now && (word & LATE != 0 || self.mark(word))
     }
 
     /// Ends a wait by marking the connection as late, if it still waits. Returns whether it did.
@@ -148,9 +154,11 @@ impl State {
         self.word.compare_exchange(word, word | LATE, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Wakes the connection where it waits, or when it next does.
+    /// Wakes the connection where it waits, or when it next does. To be called on its worker: the runtime would let it
+    /// go on wherever it is called, and a connection that changes workers can be run by the other one before the
+    /// first is done with it.
     pub fn wake(&self) {
-        if let Some(Waker(waker)) = self.waker.get() {
+        if let Some((Waker(waker), _)) = self.waker.get() {
             waker.wakeup();
         }
     }
@@ -202,10 +210,10 @@ mod tests {
         state.enter_until(Phase::Head, 100);
         assert!(!state.is_busy() && !state.expire(100) && !state.is_late());
         assert!(state.wait().is_some());
-        assert!(state.expire(101) && state.is_late() && !state.expire(101));
+        assert!(state.expire(101) && state.is_late() && state.expire(102));
         assert!(state.wait().is_none());
         state.enter(Phase::Answering);
-        assert!(state.is_busy() && !state.is_late() && state.wait().is_none());
+        assert!(state.is_busy() && !state.is_late() && !state.expire(102) && state.wait().is_none());
     }
 
     #[test]

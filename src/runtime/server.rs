@@ -61,7 +61,7 @@ impl Server {
         may::config().set_worker_pin(false);
         let server = Server {
             shared: Arc::new(Shared { webroot, limits: options.limits, stopping: AtomicBool::new(false) }),
-            connections: Arc::new(Connections::new(&options.limits)),
+            connections: Arc::new(Connections::new(&options.limits, options.workers)),
             addresses: listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?,
             listeners: listeners.iter().map(TcpListener::try_clone).collect::<Result<_, _>>()?,
         };

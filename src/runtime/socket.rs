@@ -60,7 +60,7 @@ impl<'s> Socket<'s> {
     pub fn new(stream: TcpStream, state: &'s State, connections: &'s Connections) -> io::Result<Socket<'s>> {
         // Answers leave in as few segments as they need; waiting for more to send only delays them.
         stream.set_nodelay(true)?;
-        state.wake_by(stream.waker());
+        state.wake_by(stream.waker(), worker(&stream));
         Ok(Socket { stream, state, connections, readable: true, peer_done: false, sent: 0, moved: 0, quota: None })
     }
 
