@@ -50,20 +50,20 @@ pub fn adapted(codings: &[u8], field: Option<&[Preference<'_>]>, policy: Policy)
     }
 }
 
-/// The quality of one name: the first item that has it, else the last wildcard. `x-` counts for nothing.
+/// The quality of one name: the first item that has it, else the last wildcard. `x-` counts for nothing, not even
+/// before a wildcard.
 fn by_name(name: &[u8], identity: bool, items: &[Preference<'_>]) -> (f32, Why) {
     let name = name.strip_prefix(b"x-").unwrap_or(name);
-    let is_named = |item: &Preference<'_>| {
-        let asked = match item.name {
+    fn plain<'r>(item: &Preference<'r>) -> &'r [u8] {
+        match item.name {
             [b'x' | b'X', b'-', rest @ ..] => rest,
             whole => whole,
-        };
-        folds_to(asked, name)
-    };
-    if let Some(index) = items.iter().position(is_named) {
+        }
+    }
+    if let Some(index) = items.iter().position(|item| folds_to(plain(item), name)) {
         return (items[index].quality.as_f32(), Why::Named(index));
     }
-    if let Some(index) = items.iter().rposition(|item| item.is_wildcard()) {
+    if let Some(index) = items.iter().rposition(|item| plain(item) == b"*") {
         return (items[index].quality.as_f32(), Why::Wildcard(index));
     }
     if identity { (UNMENTIONED_IDENTITY, Why::Unmentioned) } else { (0.0, Why::NoMatch) }

@@ -353,6 +353,7 @@ mod tests {
             ("identity;q=0", None),
             ("*;q=0", None),
             ("br;q=0, *", Some(2)),
+            ("x-*", Some(1)),
             ("gzip;q=0.0001, br;q=0", Some(2)),
         ] {
             assert_eq!(chosen(&files, ["-", "-", "-", field], &modern()), expected, "{field}");
