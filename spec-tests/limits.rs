@@ -60,21 +60,27 @@ fn a_client_that_does_not_read() {
     let mut stalled = server.connect();
     stalled.send(head("GET", "/long", &[]));
     stalled.peek(&mut [0; 1]);
-    // Another one, meanwhile, takes its time but reads: half a second of that buys it the next second.
-    let mut steady = server.connect();
-    steady.send(head("GET", "/long", &[]));
-    let until = Instant::now() + Duration::from_secs(3);
-    let mut received = 0;
+    // Others, meanwhile, take their time but read: half a second of that buys them the next second, whether the server
+    // finds much room for more by then, or a little, or none.
+    let mut steady: Vec<_> = [1, 2, 4, 6, 8, 12, 16].map(|pace| (pace, server.connect(), 0)).into();
+    for (_, connection, _) in &mut steady {
+        connection.send(head("GET", "/long", &[]));
+    }
+    let until = Instant::now() + Duration::from_secs(4);
     while Instant::now() < until {
-        received += steady.read_a_little();
+        for (pace, connection, received) in &mut steady {
+            *received += connection.read_at_most(*pace << 14);
+        }
         // To be slow is the point here.
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert!(received < 32 << 20);
-    while received < 32 << 20 {
-        let count = steady.read_a_little();
-        assert_ne!(count, 0, "who reads steadily gets it all, but had only {received} bytes");
-        received += count;
+    for (pace, connection, received) in &mut steady {
+        assert!(*received < 32 << 20);
+        while *received < 32 << 20 {
+            let count = connection.read_at_most(1 << 20);
+            assert_ne!(count, 0, "who reads steadily gets it all, but {pace} had only {received} bytes");
+            *received += count;
+        }
     }
     assert!(stalled.drain() < 32 << 20, "who does not is cut off");
 }

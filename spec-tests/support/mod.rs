@@ -300,9 +300,9 @@ impl Connection {
         self.stream.write_all(bytes.as_bytes()).is_err()
     }
 
-    /// Reads at most 256 KiB; returns how many bytes that were.
-    pub fn read_a_little(&mut self) -> usize {
-        self.stream.read(&mut vec![0; 256 * 1024]).unwrap_or(0)
+    /// Reads once; returns how many bytes that were, and 0 if the connection has ended.
+    pub fn read_at_most(&mut self, count: usize) -> usize {
+        self.stream.read(&mut vec![0; count]).unwrap_or(0)
     }
 
     /// Receives one response; that to a HEAD has no content.

@@ -64,7 +64,8 @@ impl<'s> Socket<'s> {
         Ok(Socket { stream, state, connections, readable: true, peer_done: false, sent: 0, moved: 0, quota: None })
     }
 
-    /// Counts bytes that were moved; after too many of them in one turn the others are served first.
+    /// Counts bytes that were moved; after too many of them in one turn the others are served first. Whether it is late
+    /// does not matter then: a client that moves so much is not what is waited for.
     fn moved(&mut self, count: usize) -> io::Result<()> {
         self.moved += count;
         if self.moved < TURN {
@@ -74,16 +75,25 @@ impl<'s> Socket<'s> {
         // new coroutine is started only after that look.
         let waker = self.stream.waker();
         sys::spawn(Some(worker(&self.stream)), move || waker.wakeup())?;
-        self.wait()
+        self.pause();
+        Ok(())
+    }
+
+    /// Waits for the client, unless it is too late for that.
+    fn wait(&mut self) -> io::Result<()> {
+        // What would have woken it may have ended a turn instead.
+        if !self.state.is_late() {
+            self.pause();
+        }
+        if self.state.is_late() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
     }
 
     /// Waits for an event. It may be one of the other direction, which must not be forgotten.
-    fn wait(&mut self) -> io::Result<()> {
+    fn pause(&mut self) {
         self.moved = 0;
         let events = self.stream.wait_io();
         self.readable |= events & READABLE != 0;
         self.peer_done |= events & PEER_DONE != 0;
-        if self.state.is_late() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
     }
 
     /// Waits until the client has received something, which it must do at a minimum rate.
