@@ -141,6 +141,13 @@ fn an_answer_is_not_lost_to_a_reset() {
         assert_eq!(connection.receive(false).status, status, "{head:?}");
         assert!(connection.is_closed());
     }
+    // Who is refused before anything of the content has come may send it all the same.
+    let mut connection = server.connect();
+    connection.send(format!("PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", content.len()));
+    assert_eq!(connection.receive(false).status, 413);
+    connection.send(&content);
+    connection.finish_sending();
+    assert!(connection.is_closed());
 }
 
 #[test]

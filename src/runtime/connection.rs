@@ -171,9 +171,9 @@ impl<'s, W: Wire> Session<'s, W> {
             };
             self.wire.enter(Phase::Answering);
             answered = true;
-            if !self.perform(&exchange)? {
-                let all_is_read = self.start == self.input.len() && self.input.len() < self.input.capacity();
-                break if all_is_read { Next::Close } else { Next::Linger };
+            match self.perform(&exchange)? {
+                Next::Read => {}
+                end => break end,
             }
         };
         self.input.drain(..self.start);
@@ -208,22 +208,28 @@ impl<'s, W: Wire> Session<'s, W> {
         Exchange { answer, connection, content: head.content, expectation }
     }
 
-    /// Reads past the content of a request and answers it. Returns whether the connection can go on.
-    fn perform(&mut self, exchange: &Exchange<'s>) -> io::Result<bool> {
+    /// Reads past the content of a request and answers it. Returns how the connection can go on: who has been refused
+    /// may still be sending its content.
+    fn perform(&mut self, exchange: &Exchange<'s>) -> io::Result<Next> {
         let Exchange { answer, connection, content, expectation } = exchange;
         if *content != request::Content::None {
             if *expectation == Expectation::Answer {
                 self.push(answer, Connection::Close)?;
-                return Ok(false);
+                return Ok(Next::Linger);
             }
             if let Err(status) = self.skip(*content, *expectation == Expectation::Continue)? {
                 self.refuse(status)?;
-                return Ok(false);
+                return Ok(Next::Linger);
             }
             self.wire.enter(Phase::Answering);
         }
         self.push(answer, *connection)?;
-        Ok(*connection != Connection::Close)
+        let all_is_read = self.start == self.input.len() && self.input.len() < self.input.capacity();
+        Ok(match *connection {
+            Connection::Close if all_is_read => Next::Close,
+            Connection::Close => Next::Linger,
+            _ => Next::Read,
+        })
     }
 
     /// Reads past the content of a request, which nobody wants, to where the next one begins. If the client waits for
