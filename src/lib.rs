@@ -13,7 +13,8 @@
 //!
 //! # Modules
 //!
-//! Data flows one way: site → [`build`] → [`webroot`] → [`negotiation`] → [`answer`] → [`runtime`].
+//! Data flows one way: site → [`build`] → [`webroot`] → [`negotiation`] → [`answer`] → [`runtime`]. [`live`] starts it
+//! again when a site or a webroot changes.
 //!
 //! | module | what lives there | may use |
 //! |---|---|---|
@@ -23,16 +24,17 @@
 //! | [`negotiation`] | fields and variants in, a choice out | resource, http |
 //! | [`answer`] | (webroot, request head) → status, fields, which bytes | resource, http, negotiation, webroot |
 //! | [`build`] | site directory → webroot file, offline | resource, http, webroot |
-//! | [`runtime`] | sockets and coroutines | answer, http, webroot, sys |
-//! | [`sys`] | the only unsafe code: memory maps, coroutine start | nothing of ours |
-//! | [`cli`] | arguments, messages and reports of the two programs | resource, build, answer, http, webroot, runtime |
+//! | [`runtime`] | sockets, coroutines, hosts and what they serve at the moment | answer, http, webroot, sys |
+//! | [`live`] | keeps that up with what lies in the file system | resource, build, webroot, runtime, sys |
+//! | [`sys`] | the only unsafe code: memory maps, coroutine start, what the kernel is asked | nothing of ours |
+//! | [`cli`] | arguments, messages and reports of the two programs | resource, build, answer, http, webroot, runtime, live |
 //!
 //! `negotiation`, `http` and `answer` are pure: no I/O, no clock.
 //!
 //! # Quirks
 //!
-//! - A webroot that is truncated while it is served is fatal to the process: the memory map faults.
-//!   `mkroot` never does that, it renames a finished file into place.
+//! - A webroot that is written to while it is served is taken out of service, since nobody can tell which of its bytes are
+//!   still right. `mkroot` never does that, it renames a finished file into place.
 //! - Paths are bytes. A file name that is not UTF-8 is served under its percent-encoded name.
 
 #![deny(unsafe_code)]
@@ -42,6 +44,7 @@ pub mod answer;
 pub mod build;
 pub mod cli;
 pub mod http;
+pub mod live;
 pub mod negotiation;
 pub mod resource;
 pub mod runtime;

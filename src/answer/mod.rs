@@ -146,9 +146,18 @@ pub fn answer_traced<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, listen
     answer
 }
 
-/// An answer without a resource, for a request whose head cannot be understood.
-pub fn rejection(webroot: Webroot<'_>, status: Status) -> Answer<'static> {
-    generated::with_fields_of_site(Page::error(status).answer(Policy::Modern, None), webroot.settings())
+/// An answer without a resource: to a `request` that leads to no site or must not be answered from its own, or to one whose
+/// head cannot be understood. It has the fields of `site`, if there is one to speak for.
+pub fn rejection(site: Option<Webroot<'_>>, status: Status, request: Option<&RequestHead<'_>>) -> Answer<'static> {
+    let accept = request.and_then(|request| request.accept.as_deref());
+    let mut answer = Page::error(status).answer(Policy::Modern, accept);
+    if let Some(webroot) = site {
+        answer = generated::with_fields_of_site(answer, webroot.settings());
+    }
+    if request.is_some_and(|request| request.method == Method::Head) {
+        answer.content = Content::None;
+    }
+    answer
 }
 
 /// The page that the site has for an error, negotiated as if it had been asked for itself. Nobody hears how: it is the error

@@ -1,20 +1,24 @@
-//! connegd: serves a webroot, or a site packed on the spot.
+//! connegd: serves a webroot, a site packed on the spot, or a directory of webroots.
 
 use std::error::Error;
 use std::io::{Write, stdout};
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
-use connegd::build::{self, Config};
+use connegd::build::{self, BuildError, Config};
 use connegd::cli::args::Connegd;
 use connegd::cli::limits::ServerSettings;
 use connegd::cli::message::{self, Outcome};
 use connegd::cli::progress::Progress;
-use connegd::runtime::{Options, Server};
+use connegd::live::{Directory, News, Scrubber, Tree, Verify};
+use connegd::runtime::{HostName, Hosts, Listener, Messages, Options, Server, Site, raise_descriptors};
+use connegd::sys;
 use connegd::webroot::Mapped;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use sd_notify::NotifyState;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 const PROGRAM: &str = "connegd";
@@ -26,44 +30,162 @@ fn main() -> ExitCode {
 
 fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
     // Before anything is announced, so that a signal cannot come too early.
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    let ServerSettings { listen, workers, grace, mut limits } = ServerSettings::of(arguments)?;
-    let webroot = open(&arguments.source, arguments.site_config.as_deref())?;
-    let bind = |address: &_| TcpListener::bind(address).map_err(|error| format!("--listen {address}: {error}"));
-    let listeners = listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
-    let workers = match workers {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    let settings = ServerSettings::of(arguments)?;
+    let listeners = listeners(&settings)?;
+    raise_descriptors();
+    let messages = Messages::new(|message| message::say(PROGRAM, message));
+    let live = Live::open(arguments, settings.verify, &messages)?;
+    let workers = match settings.workers {
         Some(workers) => workers.get(),
         None => std::thread::available_parallelism()?.get(),
     };
-    if let Some(why) = limits.fit_means(workers) {
-        message::say(PROGRAM, &why);
+    let mut limits = settings.limits;
+    if let Some(why) = limits.fit_means(workers, live.webroots) {
+        messages.say(&why);
     }
-    let server = Server::start(webroot, listeners, Options { workers, limits })?;
+    let server = Server::start(live.hosts, listeners, Options { workers, limits }, messages.clone())?;
     for address in server.addresses() {
         writeln!(stdout(), "listening on http://{address}")?;
     }
     stdout().flush()?;
+    std::thread::Builder::new().name("live".into()).spawn(live.follow)?;
+    tell_manager(&[NotifyState::Ready]);
 
-    signals.forever().next();
-    let unfinished = server.stop(grace);
+    for signal in signals.forever() {
+        if signal != SIGHUP {
+            break;
+        }
+        let look = live.look.clone();
+        // A signal to end does not wait for that.
+        std::thread::Builder::new().name("reload".into()).spawn(move || {
+            if let Ok(now) = NotifyState::monotonic_usec_now() {
+                tell_manager(&[NotifyState::Reloading, now]);
+            }
+            look();
+            tell_manager(&[NotifyState::Ready]);
+        })?;
+    }
+    tell_manager(&[NotifyState::Stopping]);
+    let unfinished = server.stop(settings.grace);
     if unfinished > 0 {
-        message::say(PROGRAM, &format!("{unfinished} answers were still on their way after {} s", grace.as_secs()));
+        messages.say(&format!("{unfinished} answers were still on their way after {} s", settings.grace.as_secs()));
     }
     Ok(Outcome::Done)
 }
 
-/// Opens a webroot, or packs a site into a file without a name and opens that.
-fn open(source: &Path, config_file: Option<&Path>) -> Result<Mapped, Box<dyn Error>> {
-    if !source.is_dir() {
-        return Mapped::open(source).map_err(|error| format!("{}: {error}", source.display()).into());
+/// Tells systemd how things are, if it has started us.
+fn tell_manager(state: &[NotifyState<'_>]) {
+    // It would not be told of the failure either.
+    let _ = sd_notify::notify(state);
+}
+
+/// Where to listen: on sockets that systemd has opened, and on addresses that were said; on the default if there is
+/// neither.
+fn listeners(settings: &ServerSettings) -> Result<Vec<Listener>, Box<dyn Error>> {
+    let mut listeners = Vec::new();
+    for descriptor in sd_notify::listen_fds()? {
+        let socket = sys::inherited(descriptor).ok_or_else(|| format!("descriptor {descriptor} is not open"))?;
+        listeners.push(Listener::given(socket).map_err(|error| format!("descriptor {descriptor}: {error}"))?);
     }
-    let config = match config_file {
-        Some(file) => Config::read(file)?,
-        None => Config::of_site(source)?,
+    let default = [SocketAddr::from(([127, 0, 0, 1], 8080))];
+    let said = match &settings.listen[..] {
+        [] if listeners.is_empty() => &default,
+        said => said,
     };
-    let file = tempfile::tempfile()?;
-    let progress = Progress::new(PROGRAM, false);
-    let summary = build::pack(source, &file, &build::Options { negotiate: true, config }, &progress)?;
-    progress.finish(&summary);
-    Ok(Mapped::from_file(file)?)
+    for &address in said {
+        let listener = Listener::bind(address, settings.reuse_port);
+        listeners.push(listener.map_err(|error| format!("--listen {address}: {error}"))?);
+    }
+    Ok(listeners)
+}
+
+/// What is served, and what keeps it up to date.
+struct Live {
+    hosts: Arc<Hosts>,
+    webroots: usize,
+    /// Follows changes, for ever.
+    follow: Box<dyn FnOnce() + Send>,
+    /// Looks at everything, and returns when that is done.
+    look: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Live {
+    fn open(arguments: &Connegd, verify: Verify, messages: &Messages) -> Result<Live, Box<dyn Error>> {
+        match (&arguments.vhosts, &arguments.source) {
+            (None, Some(source)) if source.is_dir() => {
+                Live::tree(source, arguments.site_config.as_deref(), verify, messages)
+            }
+            (None, Some(source)) => {
+                let named = |error| format!("{}: {error}", source.display());
+                Ok(Live::directory(Directory::of_one(source, verify, messages.clone()).map_err(named)?))
+            }
+            (vhosts, _) => {
+                let path = vhosts.as_deref().unwrap_or(Path::new("."));
+                let named = |error| format!("--vhosts {}: {error}", path.display());
+                let directory = Directory::of_hosts(path, verify, messages.clone()).map_err(named)?;
+                if directory.served() == 0 {
+                    messages.say(&format!("{}: there is no webroot yet", path.display()));
+                }
+                Ok(Live::directory(directory))
+            }
+        }
+    }
+
+    fn directory(directory: Directory) -> Live {
+        Live {
+            hosts: directory.hosts(),
+            webroots: directory.served(),
+            look: Arc::new(directory.rescan()),
+            follow: Box::new(move || directory.follow()),
+        }
+    }
+
+    /// A site, packed into files without names.
+    fn tree(site: &Path, settings: Option<&Path>, verify: Verify, messages: &Messages) -> Result<Live, Box<dyn Error>> {
+        let tree = Tree::watch(site, settings, messages.clone())?;
+        let progress = Progress::new(PROGRAM, false);
+        let mut packer = Packer {
+            site: site.into(),
+            settings: settings.map(Into::into),
+            hosts: Arc::default(),
+            scrubber: (verify == Verify::Background).then(|| Scrubber::start(messages.clone())).transpose()?,
+        };
+        packer.pack(&progress)?;
+        Ok(Live {
+            hosts: packer.hosts.clone(),
+            webroots: 1,
+            look: Arc::new(tree.repack()),
+            follow: Box::new(move || {
+                let report = News::new(Progress::in_passing(PROGRAM));
+                tree.follow(|| packer.pack(&report))
+            }),
+        })
+    }
+}
+
+/// Packs a site into files without names, and serves them.
+struct Packer {
+    site: std::path::PathBuf,
+    settings: Option<std::path::PathBuf>,
+    hosts: Arc<Hosts>,
+    scrubber: Option<Scrubber>,
+}
+
+impl Packer {
+    fn pack(&mut self, report: &dyn build::Report) -> Result<(), BuildError> {
+        let config = match &self.settings {
+            Some(file) => Config::read(file)?,
+            None => Config::of_site(&self.site)?,
+        };
+        let file = tempfile::tempfile()?;
+        build::pack(&self.site, &file, &build::Options { negotiate: true, config }, report)?;
+        let mapped = Mapped::from_file(file).map_err(std::io::Error::other)?;
+        let site = Arc::new(Site::new(mapped, self.site.display().to_string()));
+        if let Some(scrubber) = &self.scrubber {
+            scrubber.add(&site);
+        }
+        self.hosts.set([(HostName::Default, site)]);
+        Ok(())
+    }
 }

@@ -48,6 +48,18 @@ pub struct Fingerprint {
     changed: (i64, i64),
 }
 
+impl Fingerprint {
+    /// Whether the other one is that of the same file, however it has changed.
+    pub fn is_same_file(&self, other: &Fingerprint) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+
+    /// Whether the content is likely to be the same as well: nobody has written to it in between.
+    pub fn has_same_content(&self, other: &Fingerprint) -> bool {
+        self.is_same_file(other) && (self.length, self.modified) == (other.length, other.modified)
+    }
+}
+
 impl From<&Metadata> for Fingerprint {
     fn from(metadata: &Metadata) -> Fingerprint {
         Fingerprint {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::limits::{LimitSettings, Within};
+use crate::live::Verify;
 
 /// Packs a site into one file, a webroot, for connegd to serve.
 ///
@@ -95,12 +96,18 @@ pub enum Command {
     },
 }
 
-/// Serves a webroot, or a site.
+/// Serves a webroot, a site, or a directory of webroots for many hosts.
 ///
-/// A site is packed, with negotiation, into a temporary file without a name, and that is served.
+/// A site is packed, with negotiation, into a temporary file without a name, and that is served; when it changes it is
+/// packed again. A webroot that is replaced is served at once, without a request being lost. SIGHUP asks for a look at
+/// everything, SIGTERM lets answers finish.
 #[derive(Debug, Parser)]
 #[command(name = "connegd", version, after_help = "Exit status: 0 ended by SIGTERM or SIGINT, 2 could not do it.")]
 pub struct Connegd {
+    /// Serve each webroot in DIR, or link to one, for the host of its name; `*.example.com` for all below, `__default__`
+    /// for the rest. What changes there is served at once.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["source", "site_config"])]
+    pub vhosts: Option<PathBuf>,
     /// Listen on ADDR; may be repeated. Port 0 takes a free one [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Vec<SocketAddr>,
@@ -113,15 +120,22 @@ pub struct Connegd {
     /// Read settings of the site from FILE instead of SITE_DIR/.mkroot.toml; only for a directory.
     #[arg(long, value_name = "FILE")]
     pub site_config: Option<PathBuf>,
+    /// Share the addresses with other processes that say so (SO_REUSEPORT): a new one takes over without a gap.
+    #[arg(long)]
+    pub reuse_port: bool,
+    /// When contents are compared with their digests: before they are served, slowly afterwards, or never
+    /// [default: background].
+    #[arg(long, value_name = "open|background|off")]
+    pub verify: Option<Verify>,
     /// For answers that were begun when the server is told to end [default: 10].
     #[arg(long, value_name = "SECONDS")]
     pub grace: Option<Within<0, 86_400>>,
     /// What a client may ask.
     #[command(flatten)]
     pub limits: LimitSettings,
-    /// What to serve.
-    #[arg(value_name = "OUT.webroot|SITE_DIR")]
-    pub source: PathBuf,
+    /// What to serve for all hosts.
+    #[arg(value_name = "OUT.webroot|SITE_DIR", required_unless_present = "vhosts")]
+    pub source: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, de};
 use super::args::Connegd;
 use crate::build::ConfigError;
 use crate::http::request::MOST_FIELDS;
+use crate::live::Verify;
 use crate::runtime::Limits;
 
 /// A whole number within bounds.
@@ -157,16 +158,22 @@ struct File {
     listen: Vec<SocketAddr>,
     workers: Option<NonZeroUsize>,
     grace: Option<Within<0, 86_400>>,
+    reuse_port: bool,
+    verify: Option<Verify>,
     limits: LimitSettings,
 }
 
 /// How to serve, all said and done.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
-    /// Where to listen.
+    /// Where to listen; nothing if nobody has said.
     pub listen: Vec<SocketAddr>,
     /// Threads that serve; `None` for one for each core.
     pub workers: Option<NonZeroUsize>,
+    /// Whether addresses are shared with other processes.
+    pub reuse_port: bool,
+    /// When contents are verified.
+    pub verify: Verify,
     /// How long answers that were begun may take once the server is told to end.
     pub grace: Duration,
     /// What a client may ask.
@@ -184,13 +191,12 @@ impl ServerSettings {
             Some(path) => read(path)?,
             None => File::default(),
         };
-        let default = [SocketAddr::from(([127, 0, 0, 1], 8080))];
-        let listen =
-            [&arguments.listen[..], &file.listen, &default].into_iter().find(|addresses| !addresses.is_empty());
         let mut grace = Duration::from_secs(10);
         set(&mut grace, arguments.grace.or(file.grace));
         Ok(ServerSettings {
-            listen: listen.unwrap_or_default().to_vec(),
+            listen: if arguments.listen.is_empty() { file.listen } else { arguments.listen.clone() },
+            reuse_port: arguments.reuse_port || file.reuse_port,
+            verify: arguments.verify.or(file.verify).unwrap_or_default(),
             workers: arguments.workers.or(file.workers),
             grace,
             limits: arguments.limits.or(file.limits).limits(),
@@ -224,7 +230,7 @@ mod tests {
     fn flags_win_then_the_file_then_the_defaults() {
         let defaults = settings("", "").unwrap();
         assert_eq!(format!("{:?}", defaults.limits), format!("{:?}", Limits::default()));
-        assert_eq!((defaults.listen[0].port(), defaults.workers, defaults.grace.as_secs()), (8080, None, 10));
+        assert_eq!((defaults.listen.len(), defaults.workers, defaults.grace.as_secs()), (0, None, 10));
         let file = "listen = [\"127.0.0.1:1\", \"[::1]:2\"]\nworkers = 3\ngrace = 0\n[limits]\nheader-timeout = 5\nmax-head = 100\n";
         let said = settings("--header-timeout 7 --max-content 0", file).unwrap();
         assert_eq!((said.listen.len(), said.workers.map(NonZeroUsize::get), said.grace.as_secs()), (2, Some(3), 0));

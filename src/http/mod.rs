@@ -4,6 +4,7 @@ pub mod content;
 pub mod date;
 pub mod escape;
 pub mod grammar;
+pub mod host;
 pub mod precondition;
 pub mod range;
 pub mod request;

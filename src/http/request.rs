@@ -83,6 +83,9 @@ pub struct RequestHead<'a> {
     pub method: Method,
     /// The request target as sent.
     pub target: &'a [u8],
+    /// The host it is for, perhaps with a port: the authority of the target, else the Host field; empty if there is
+    /// neither.
+    pub host: &'a [u8],
     /// Whether the connection may carry another request after this one (RFC 9112, section 9.3).
     pub keep_alive: bool,
     /// Whether the keep-alive must be said, because the client speaks HTTP/1.0.
@@ -123,6 +126,7 @@ impl<'a> RequestHead<'a> {
         RequestHead {
             method: Method::Get,
             target,
+            host: b"",
             keep_alive: true,
             is_http_1_0: false,
             content: Content::None,
@@ -306,6 +310,7 @@ fn head<'a>(request: &httparse::Request<'_, 'a>, limits: &Limits) -> Result<Requ
         }
     }
     head.keep_alive &= !closes;
+    head.host = target::authority(target).or(host).unwrap_or_default();
     // RFC 9112, section 3.2, and 6.3: two lengths are one too many even if they agree; not everybody takes the same.
     let is_addressed = host.map_or(is_http_1_0, target::is_valid_host);
     if is_double || !is_addressed {

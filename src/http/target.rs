@@ -37,7 +37,7 @@ pub fn parse(method: Method, target: &[u8]) -> Result<Target<'_>, Status> {
     let path_and_query = match target {
         [b'/', ..] => target,
         b"*" if method == Method::Options => return Ok(Target::Server),
-        _ => after_authority(target).ok_or(Status::BadRequest)?,
+        _ => absolute_form(target).ok_or(Status::BadRequest)?.1,
     };
     let end = path_and_query.iter().position(|&byte| byte == b'?' || byte == b'#').unwrap_or(path_and_query.len());
     let (path, query) = path_and_query.split_at(end);
@@ -47,15 +47,20 @@ pub fn parse(method: Method, target: &[u8]) -> Result<Target<'_>, Status> {
     Ok(Target::Resource { path: if path.is_empty() { b"/" } else { path }, query: query.get(1..) })
 }
 
-/// What follows `http://authority` or `https://authority`. The authority must name a host (RFC 9110, section 4.2.1),
-/// and no user: that is how addresses lie about where they lead (section 4.2.4).
-fn after_authority(target: &[u8]) -> Option<&[u8]> {
+/// The authority of a target in absolute-form, by which a Host field besides it is overruled (RFC 9112, section 3.2.2).
+pub fn authority(target: &[u8]) -> Option<&[u8]> {
+    if target.starts_with(b"/") { None } else { absolute_form(target).map(|(authority, _)| authority) }
+}
+
+/// The authority in `http://authority` or `https://authority`, and what follows. It must name a host (RFC 9110, section
+/// 4.2.1), and no user: that is how addresses lie about where they lead (section 4.2.4).
+fn absolute_form(target: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = target.iter().position(|&byte| byte == b':')?;
     let (scheme, rest) = target.split_at(colon);
     let known = scheme.eq_ignore_ascii_case(b"http") || scheme.eq_ignore_ascii_case(b"https");
     let rest = rest.strip_prefix(b"://").filter(|_| known)?;
     let (authority, rest) = rest.split_at(rest.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(rest.len()));
-    host_and_port(authority).filter(|(host, _)| !host.is_empty()).map(|_| rest)
+    host_and_port(authority).filter(|(host, _)| !host.is_empty()).map(|_| (authority, rest))
 }
 
 /// Whether `value` can be that of a Host field (RFC 9110, section 7.2): `uri-host [ ":" port ]`, both of RFC 3986. A
@@ -71,7 +76,7 @@ fn is_host_and_port(authority: &[u8]) -> bool {
 }
 
 /// A host and the digits of a port, which may be missing (RFC 3986, sections 3.2.2 and 3.2.3).
-fn host_and_port(authority: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn host_and_port(authority: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = match authority {
         [b'[', rest @ ..] => {
             let end = rest.iter().position(|&byte| byte == b']')?;

@@ -5,17 +5,20 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::date;
+use super::hosts::Hosts;
 use super::limits::Limits;
+use super::messages::Messages;
 use super::phase::Phase;
+use super::site::Site;
 use crate::answer::{self, Answer, Content, Part};
 use crate::http::Status;
 use crate::http::content::Skipper;
 use crate::http::request::{self, Method, Parsed, RequestHead};
 use crate::http::response::{self, Connection};
-use crate::webroot::Mapped;
 
 /// Bodies up to this length in bytes are copied behind their head and leave with it in one write; longer
 /// ones are sent from the file, which takes a call more and spares the copy.
@@ -24,6 +27,8 @@ const COPIED: u64 = 64 * 1024;
 const READ_ROOM: usize = 4 * 1024;
 /// Answers are collected up to about this many bytes before they are sent, however many requests are waiting.
 const COLLECTED: usize = 128 * 1024;
+/// After so many bytes of a file it is asked again whether that is still what was opened.
+const PIECE: u64 = 1 << 20;
 /// An idle connection keeps no write buffer larger than this, in bytes.
 const KEPT: usize = 8 * 1024;
 /// How much is read of what follows a last answer, in bytes, so that the client can read that.
@@ -32,10 +37,12 @@ const LINGER: usize = 16 << 20;
 /// What all connections share.
 #[derive(Debug)]
 pub struct Shared {
-    /// What is served.
-    pub webroot: Mapped,
+    /// What is served, and for whom.
+    pub hosts: Arc<Hosts>,
     /// What a client may ask.
     pub limits: Limits,
+    /// Who hears what goes wrong besides clients.
+    pub messages: Messages,
     /// Whether the server is about to end: each connection closes after the answer it is at.
     pub stopping: AtomicBool,
 }
@@ -107,6 +114,7 @@ enum Next {
 
 /// What is to be done about a request that has been understood.
 struct Exchange<'w> {
+    site: Option<&'w Site>,
     answer: Answer<'w>,
     connection: Connection,
     content: request::Content,
@@ -157,6 +165,8 @@ impl<'s, W: Wire> Session<'s, W> {
             if self.start == self.input.len() {
                 break Next::Read;
             }
+            // An answer that was begun finishes with the site it was begun with.
+            let site;
             let exchange = match request::parse(&self.input[self.start..], &self.shared.limits.head) {
                 Parsed::NeedMore => break Next::Read,
                 Parsed::Reject(status) => {
@@ -164,7 +174,8 @@ impl<'s, W: Wire> Session<'s, W> {
                     break Next::Linger;
                 }
                 Parsed::Head(head, length) => {
-                    let exchange = self.exchange(&head);
+                    site = self.shared.hosts.find(head.host);
+                    let exchange = self.exchange(&head, site.as_deref().map(|site| &**site));
                     self.start += length;
                     exchange
                 }
@@ -190,10 +201,15 @@ impl<'s, W: Wire> Session<'s, W> {
         self.input.len() < self.shared.limits.head.head && !self.input[self.unfinished..].contains(&b'\n')
     }
 
-    /// What is to be done about a request.
-    fn exchange(&self, head: &RequestHead<'_>) -> Exchange<'s> {
-        let shared = self.shared;
-        let keep = head.keep_alive && !shared.stopping.load(Ordering::Relaxed);
+    /// What is to be done about a request for `site`.
+    fn exchange<'w>(&self, head: &RequestHead<'_>, site: Option<&'w Site>) -> Exchange<'w> {
+        let answer = match site {
+            Some(site) => answer_from(site, head),
+            None => answer::rejection(None, Status::MisdirectedRequest, Some(head)),
+        };
+        // Who comes back when the site does may find it elsewhere, behind a proxy for instance.
+        let is_withdrawn = answer.status == Status::ServiceUnavailable;
+        let keep = head.keep_alive && !is_withdrawn && !self.shared.stopping.load(Ordering::Relaxed);
         let connection = match (keep, head.is_http_1_0) {
             (false, _) => Connection::Close,
             (true, true) => Connection::KeepAlive,
@@ -204,17 +220,18 @@ impl<'s, W: Wire> Session<'s, W> {
             (true, Method::Get | Method::Head | Method::Options) => Expectation::Continue,
             (true, _) => Expectation::Answer,
         };
-        let answer = answer::answer(shared.webroot.webroot(), head);
-        Exchange { answer, connection, content: head.content, expectation }
+        // Nothing of what is not available is in the answer, and nothing of it must be.
+        let site = site.filter(|_| !is_withdrawn);
+        Exchange { site, answer, connection, content: head.content, expectation }
     }
 
     /// Reads past the content of a request and answers it. Returns how the connection can go on: who has been refused
     /// may still be sending its content.
-    fn perform(&mut self, exchange: &Exchange<'s>) -> io::Result<Next> {
-        let Exchange { answer, connection, content, expectation } = exchange;
+    fn perform(&mut self, exchange: &Exchange<'_>) -> io::Result<Next> {
+        let Exchange { site, answer, connection, content, expectation } = exchange;
         if *content != request::Content::None {
             if *expectation == Expectation::Answer {
-                self.push(answer, Connection::Close)?;
+                self.push(answer, *site, Connection::Close)?;
                 return Ok(Next::Linger);
             }
             if let Err(status) = self.skip(*content, *expectation == Expectation::Continue)? {
@@ -223,7 +240,7 @@ impl<'s, W: Wire> Session<'s, W> {
             }
             self.wire.enter(Phase::Answering);
         }
-        self.push(answer, *connection)?;
+        self.push(answer, *site, *connection)?;
         let all_is_read = self.start == self.input.len() && self.input.len() < self.input.capacity();
         Ok(match *connection {
             Connection::Close if all_is_read => Next::Close,
@@ -291,21 +308,35 @@ impl<'s, W: Wire> Session<'s, W> {
     /// The answer to a request that cannot be understood, or not be waited for.
     fn refuse(&mut self, status: Status) -> io::Result<()> {
         self.wire.enter(Phase::Answering);
-        self.push(&answer::rejection(self.shared.webroot.webroot(), status), Connection::Close)
+        let site = self.shared.hosts.default_site();
+        let answer = answer::rejection(site.as_ref().map(|site| site.webroot()), status, None);
+        self.push(&answer, None, Connection::Close)
     }
 
-    /// Appends an answer to the output; sends what is there if it has become long, and long content at once.
-    fn push(&mut self, answer: &Answer<'_>, connection: Connection) -> io::Result<()> {
+    /// Appends an answer from `site`, or from nowhere, to the output; sends what is there if it has become long, and long
+    /// content at once.
+    ///
+    /// # Errors
+    ///
+    /// Besides those of the socket: if the site turns out to be cut short. What of it is in the output is not sent then.
+    fn push(&mut self, answer: &Answer<'_>, site: Option<&Site>, connection: Connection) -> io::Result<()> {
         response::push_head(&mut self.output, answer.status, &date::now(), connection, answer.fields.bytes());
+        let Some(site) = site else {
+            if let Content::Generated(bytes) = &answer.content {
+                self.output.extend_from_slice(bytes);
+            }
+            return self.send_if_long();
+        };
+        self.check(site)?;
         match &answer.content {
             Content::None => {}
             Content::Generated(bytes) => self.output.extend_from_slice(bytes),
-            Content::Stored(range) => self.push_stored(range.clone())?,
+            Content::Stored(range) => self.push_stored(range.clone(), site)?,
             Content::Parts(parts) => {
                 for part in parts {
                     match part {
                         Part::Generated(bytes) => self.output.extend_from_slice(bytes),
-                        Part::Stored(range) => self.push_stored(range.clone())?,
+                        Part::Stored(range) => self.push_stored(range.clone(), site)?,
                     }
                 }
             }
@@ -313,15 +344,38 @@ impl<'s, W: Wire> Session<'s, W> {
         self.send_if_long()
     }
 
-    /// Appends bytes of the webroot file to the output; many of them are sent at once, behind what is there.
-    fn push_stored(&mut self, range: Range<u64>) -> io::Result<()> {
+    /// Appends bytes of the site's file to the output; many of them are sent at once, behind what is there.
+    fn push_stored(&mut self, range: Range<u64>, site: &Site) -> io::Result<()> {
         if range.end - range.start <= COPIED {
-            self.output.extend_from_slice(self.shared.webroot.webroot().bytes(range));
+            self.output.extend_from_slice(site.webroot().bytes(range));
+            self.check(site)?;
             return self.send_if_long();
         }
         self.wire.send(&self.output, true)?;
         self.output.clear();
-        self.wire.send_file(self.shared.webroot.file(), range)
+        let mut start = range.start;
+        while start < range.end {
+            let end = range.end.min(start + PIECE);
+            let sent = self.wire.send_file(site.file(), start..end);
+            if sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
+                site.withdraw_as_cut_short(&self.shared.messages);
+            }
+            sent?;
+            if !site.is_available() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that what was copied from a site was there to be copied.
+    fn check(&self, site: &Site) -> io::Result<()> {
+        if site.mapped().is_intact() {
+            return Ok(());
+        }
+        site.withdraw_as_cut_short(&self.shared.messages);
+        Err(io::ErrorKind::UnexpectedEof.into())
     }
 
     /// Sends the output if it has become long.
@@ -375,5 +429,16 @@ impl<'s, W: Wire> Session<'s, W> {
             }
         }
         Ok(())
+    }
+}
+
+/// What `site` answers, unless that must not be sent.
+fn answer_from<'w>(site: &'w Site, head: &RequestHead<'_>) -> Answer<'w> {
+    let answer = answer::answer(site.webroot(), head);
+    match site.permit(&answer) {
+        Ok(()) => answer,
+        // What the site wants said with every answer may be damaged as well.
+        Err(Status::ServiceUnavailable) => answer::rejection(None, Status::ServiceUnavailable, Some(head)),
+        Err(status) => answer::rejection(Some(site.webroot()), status, Some(head)),
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use slab::Slab;
 
 use super::date;
 use super::limits::Limits;
-use super::phase::{Clock, Deadlines, State, TICK};
+use super::phase::{Clock, Deadlines, Phase, State, TICK};
 use crate::sys;
 
 /// When there are too many, one in so many of them must give way at once: looking for those costs time.
@@ -60,6 +61,17 @@ impl Drop for Membership {
             }
         }
     }
+}
+
+/// Connections that are left when the server is about to end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Remaining {
+    /// Somebody waits for an answer that has been begun.
+    pub busy: usize,
+    /// They wait for their clients.
+    pub waiting: usize,
+    /// They have said their last.
+    pub lingering: usize,
 }
 
 impl Connections {
@@ -133,9 +145,31 @@ impl Connections {
         }
     }
 
-    /// How many are at an answer.
-    pub fn busy(&self) -> usize {
-        self.table().members.iter().filter(|(_, member)| member.state.is_busy()).count()
+    /// Ends those that have been waiting for their clients for so long.
+    pub fn end_idle(&self, wait: Duration) {
+        let now = self.clock.now();
+        let is_old = |wait_began: u64| Duration::from_millis(now.saturating_sub(wait_began)) >= wait;
+        let idle: Vec<_> = {
+            let table = self.table();
+            let states = table.members.iter().map(|(_, member)| &member.state);
+            let waits = states.filter_map(|state| Some((state.wait()?, state)));
+            let idle = waits.filter(|(wait, state)| is_old(wait.began(&self.deadlines)) && state.dismiss(*wait));
+            idle.map(|(_, state)| state.clone()).collect()
+        };
+        self.wake(idle);
+    }
+
+    /// How many there are, by what is left for them to do.
+    pub fn remaining(&self) -> Remaining {
+        let mut remaining = Remaining::default();
+        for (_, member) in &self.table().members {
+            *match member.state.phase() {
+                Phase::Content | Phase::Answering | Phase::Sending => &mut remaining.busy,
+                Phase::Opening | Phase::Idle | Phase::Head => &mut remaining.waiting,
+                Phase::Lingering => &mut remaining.lingering,
+            } += 1;
+        }
+        remaining
     }
 
     /// The watchman: sets the clock, and wakes those whose deadlines have passed, for as long as the process lives.
@@ -168,7 +202,6 @@ fn client(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use super::super::phase::Phase;
     use super::*;
 
     fn connections(connections: usize, connections_per_address: usize) -> Arc<Connections> {
@@ -209,6 +242,6 @@ mod tests {
         all.make_room();
         assert_eq!(late(), [true, true, false]);
         all.make_room();
-        assert_eq!((late(), all.busy()), (vec![true, true, false], 1));
+        assert_eq!((late(), all.remaining().busy), (vec![true, true, false], 1));
     }
 }

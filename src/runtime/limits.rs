@@ -45,20 +45,22 @@ impl Default for Limits {
     }
 }
 
-/// Descriptors that are no connections': the webroot, listeners, standard streams; and those of a worker.
-const OTHER_DESCRIPTORS: (usize, usize) = (24, 4);
+/// Descriptors that are no connections': listeners, watches, standard streams; and those of a worker.
+const OTHER_DESCRIPTORS: (usize, usize) = (32, 4);
 /// Stretches of memory that are no stacks'.
 const OTHER_MAPS: usize = 1024;
 
 impl Limits {
-    /// Lowers the number of connections to what this process has descriptors and stacks for, of which it takes as many as
-    /// it may have. Returns what there is to be said about that.
-    pub fn fit_means(&mut self, workers: usize) -> Option<String> {
-        let others = OTHER_DESCRIPTORS.0 + OTHER_DESCRIPTORS.1 * workers;
-        let descriptors = raise_descriptors();
+    /// Lowers the number of connections to what this process has descriptors and stacks for besides `webroots`, each of
+    /// which is a descriptor and a map. Returns what there is to be said about that.
+    pub fn fit_means(&mut self, workers: usize, webroots: usize) -> Option<String> {
+        // While some are replaced there are more.
+        let webroots = webroots + webroots / 8;
+        let others = OTHER_DESCRIPTORS.0 + OTHER_DESCRIPTORS.1 * workers + webroots;
+        let descriptors = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |most| most as usize);
         // A stack and the guard at its end are two maps.
         let maps = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok().and_then(|text| text.trim().parse().ok());
-        let stacks = maps.unwrap_or(usize::MAX).saturating_sub(OTHER_MAPS) / 2;
+        let stacks = maps.unwrap_or(usize::MAX).saturating_sub(OTHER_MAPS + webroots) / 2;
         let means = [
             (descriptors.saturating_sub(others), format!("it may have {descriptors} files open (ulimit -Hn)")),
             (stacks, "vm.max_map_count allows no more stacks".to_string()),
@@ -72,10 +74,9 @@ impl Limits {
     }
 }
 
-/// Raises the limit of open files as far as this process can; returns it.
-fn raise_descriptors() -> usize {
+/// Raises the limit of open files as far as this process may.
+pub fn raise_descriptors() {
     let limit = getrlimit(Resource::Nofile);
     // If it cannot be raised, what there is must do.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    getrlimit(Resource::Nofile).current.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX))
 }

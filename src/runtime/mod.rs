@@ -7,11 +7,19 @@
 pub mod connection;
 mod connections;
 mod date;
+mod hosts;
 mod limits;
+mod listener;
+mod messages;
 mod phase;
 mod server;
+mod site;
 mod socket;
 
-pub use limits::Limits;
+pub use hosts::{HostName, Hosts, Serving};
+pub use limits::{Limits, raise_descriptors};
+pub use listener::Listener;
+pub use messages::Messages;
 pub use phase::Phase;
 pub use server::{Options, Server};
+pub use site::{OUT_OF_SERVICE, Site};

@@ -31,6 +31,11 @@ pub enum Phase {
     Lingering = 6,
 }
 
+impl Phase {
+    const ALL: [Phase; 7] =
+        [Phase::Opening, Phase::Idle, Phase::Head, Phase::Content, Phase::Answering, Phase::Sending, Phase::Lingering];
+}
+
 /// Milliseconds since the server began.
 #[derive(Debug)]
 pub(super) struct Clock {
@@ -123,10 +128,10 @@ impl State {
         self.word.load(Ordering::Acquire) & LATE != 0
     }
 
-    /// Whether somebody waits for an answer that has been begun.
-    pub fn is_busy(&self) -> bool {
-        let word = self.word.load(Ordering::Acquire) & PHASE;
-        [Phase::Content, Phase::Answering, Phase::Sending].iter().any(|&phase| phase as u64 == word)
+    /// What it is at.
+    pub fn phase(&self) -> Phase {
+        let number = self.word.load(Ordering::Acquire) & PHASE;
+        Phase::ALL.into_iter().find(|&phase| phase as u64 == number).unwrap_or(Phase::Answering)
     }
 
     /// The wait of a connection that waits for its client and owes it no answer, so that it can give way to others.
@@ -206,14 +211,14 @@ mod tests {
     #[test]
     fn a_phase_is_late_once_and_the_next_is_not() {
         let state = State::new();
-        assert!(state.is_busy() && !state.is_late() && !state.expire(u64::MAX >> 5));
+        assert!(state.phase() == Phase::Answering && !state.is_late() && !state.expire(u64::MAX >> 5));
         state.enter_until(Phase::Head, 100);
-        assert!(!state.is_busy() && !state.expire(100) && !state.is_late());
+        assert!(state.phase() == Phase::Head && !state.expire(100) && !state.is_late());
         assert!(state.wait().is_some());
         assert!(state.expire(101) && state.is_late() && state.expire(102));
         assert!(state.wait().is_none());
         state.enter(Phase::Answering);
-        assert!(state.is_busy() && !state.is_late() && !state.expire(102) && state.wait().is_none());
+        assert!(state.phase() == Phase::Answering && !state.is_late() && !state.expire(102) && state.wait().is_none());
     }
 
     #[test]

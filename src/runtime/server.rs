@@ -1,32 +1,42 @@
 //! Listening, accepting, stopping.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::net::{SendFlags, Shutdown};
+use may::io::{CoIo, WaitIoWaker};
+use rustix::net::SendFlags;
 
 use super::connection::{self, Shared};
-use super::connections::{Connections, Membership};
+use super::connections::{Connections, Membership, Remaining};
 use super::date;
+use super::hosts::Hosts;
 use super::limits::Limits;
+use super::listener::{Accepting, Listener};
+use super::messages::Messages;
 use super::socket::{Socket, worker};
 use crate::answer;
 use crate::http::Status;
 use crate::http::response::{self, Connection};
 use crate::sys;
-use crate::webroot::Mapped;
 
-/// Connections that wait to be accepted, per listener.
-const BACKLOG: i32 = 1024;
 /// Stack of a coroutine in words of 8 bytes. Only what is used of it takes memory.
 const STACK: usize = 8 * 1024;
 /// How long to wait before accepting again when there is no descriptor or memory left.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long to wait for those to go who were asked to give way.
 const ROOM_PAUSE: Duration = Duration::from_millis(5);
+/// How often is looked whether all that was begun is done.
+const STOP_PAUSE: Duration = Duration::from_millis(5);
+/// How long connections that are being made when another process takes over may take to arrive.
+const HANDSHAKE: Duration = Duration::from_millis(200);
+/// A connection that has been waiting for its client for so long when the server ends is idle; any other client is likely
+/// to be about to ask, or to have asked.
+const IDLE: Duration = Duration::from_millis(500);
+/// How long clients may take to understand that the last answer was the last, when nothing else is left to be done.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How to serve.
 #[derive(Clone, Copy, Debug)]
@@ -42,92 +52,162 @@ pub struct Options {
 pub struct Server {
     shared: Arc<Shared>,
     connections: Arc<Connections>,
-    addresses: Vec<SocketAddr>,
-    /// The sockets that coroutines accept on, for ending that.
-    listeners: Vec<TcpListener>,
+    doors: Vec<Door>,
+    /// How many of them are still open.
+    open: Arc<AtomicUsize>,
+}
+
+/// A place where connections come in, from outside the coroutine that accepts them.
+struct Door {
+    address: SocketAddr,
+    accepting: Arc<Accepting>,
+    /// Says that it must be closed.
+    closing: Arc<AtomicBool>,
+    waker: (WaitIoWaker, usize),
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Door({})", self.address)
+    }
 }
 
 impl Server {
-    /// Serves `webroot` on `listeners`, from now on and until [`Server::stop`].
+    /// Serves `hosts`, which may change at any time, on `listeners`, from now on and until [`Server::stop`].
     ///
     /// Configures the coroutine runtime, which there is one of in a process: call it once.
     ///
     /// # Errors
     ///
     /// If a socket cannot be listened on, or a thread not be started.
-    pub fn start(webroot: Mapped, listeners: Vec<TcpListener>, options: Options) -> io::Result<Server> {
+    pub fn start(
+        hosts: Arc<Hosts>,
+        listeners: Vec<Listener>,
+        options: Options,
+        messages: Messages,
+    ) -> io::Result<Server> {
         may::config().set_workers(options.workers).set_stack_size(STACK);
         // Where threads run is better left to the kernel, and to whoever starts the server under taskset.
         may::config().set_worker_pin(false);
-        let server = Server {
-            shared: Arc::new(Shared { webroot, limits: options.limits, stopping: AtomicBool::new(false) }),
-            connections: Arc::new(Connections::new(&options.limits, options.workers)),
-            addresses: listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?,
-            listeners: listeners.iter().map(TcpListener::try_clone).collect::<Result<_, _>>()?,
-        };
+        let shared = Shared { hosts, limits: options.limits, messages, stopping: AtomicBool::new(false) };
+        let connections = Arc::new(Connections::new(&options.limits, options.workers));
+        let open = Arc::new(AtomicUsize::new(0));
+        let mut server = Server { shared: Arc::new(shared), connections, doors: Vec::new(), open };
         date::tick();
         let connections = server.connections.clone();
         std::thread::Builder::new().name("watchman".into()).spawn(move || connections.watch())?;
         for listener in listeners {
-            rustix::net::listen(&listener, BACKLOG)?;
-            listener.set_nonblocking(true)?;
-            let listener = sys::adopt_listener(listener);
-            let (shared, connections) = (server.shared.clone(), server.connections.clone());
-            sys::spawn(None, move || accept(&listener, &shared, &connections))?;
+            server.open_door(listener)?;
         }
+        sys::survive_truncation();
         Ok(server)
     }
 
-    /// Where it listens.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    fn open_door(&mut self, listener: Listener) -> io::Result<()> {
+        let address = listener.address();
+        let accepting =
+            listener.listen().map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+        let (accepting, closing) = (Arc::new(accepting), Arc::new(AtomicBool::new(false)));
+        let waker = accepting.waker();
+        let door = Door { address, accepting: accepting.clone(), closing: closing.clone(), waker };
+        self.doors.push(door);
+        let open = self.open.clone();
+        open.fetch_add(1, Ordering::AcqRel);
+        let (shared, connections) = (self.shared.clone(), self.connections.clone());
+        sys::spawn(None, move || {
+            accept(&accepting, &closing, &shared, &connections);
+            drop(accepting);
+            open.fetch_sub(1, Ordering::AcqRel);
+        })
     }
 
-    /// Takes no more connections, and lets the answers that were begun go out, for at most `grace`. Returns how many
-    /// had not by then.
-    pub fn stop(self, grace: Duration) -> usize {
-        self.shared.stopping.store(true, Ordering::Release);
-        for listener in &self.listeners {
-            // What cannot be shut down is closed a little later, when the process ends.
-            let _ = rustix::net::shutdown(listener, Shutdown::Both);
-        }
+    /// Where it listens.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.doors.iter().map(|door| door.address)
+    }
+
+    /// Ends the server: connections that are idle end at once, others after the answer they are at or the next, within
+    /// `grace`. Returns how many answers had not gone out by then.
+    ///
+    /// Where other processes listen on the same address (SO_REUSEPORT, or sockets that were given to both), nobody who
+    /// connects meanwhile is lost.
+    pub fn stop(mut self, grace: Duration) -> usize {
         let deadline = Instant::now() + grace;
+        self.shared.stopping.store(true, Ordering::Release);
+        let doors = std::mem::take(&mut self.doors);
+        let late = Instant::now() + HANDSHAKE;
+        let (yielded, own): (Vec<_>, Vec<_>) = doors.into_iter().partition(|door| door.accepting.yield_to_others());
+        self.close(own);
+        let mut yielded = Some(yielded).filter(|doors| !doors.is_empty());
+        let mut quiet_since = None;
         loop {
-            let busy = self.connections.busy();
-            if busy == 0 || Instant::now() >= deadline {
+            let now = Instant::now();
+            if let Some(doors) = yielded.take_if(|_| now >= late.min(deadline)) {
+                self.close(doors);
+            }
+            self.connections.end_idle(IDLE);
+            let Remaining { busy, waiting, lingering } = self.connections.remaining();
+            let is_closed = yielded.is_none() && self.open.load(Ordering::Acquire) == 0;
+            let is_done = is_closed && busy + waiting == 0;
+            let since = *quiet_since.get_or_insert(now);
+            if !is_done {
+                quiet_since = None;
+            }
+            if is_done && (lingering == 0 || now >= since + FAREWELL) || now >= deadline {
                 return busy;
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(STOP_PAUSE);
+        }
+    }
+
+    /// Lets the coroutines that accept end. Each is woken on its own worker, as connections are.
+    fn close(&self, doors: Vec<Door>) {
+        for Door { accepting, closing, waker: (waker, worker), .. } in doors {
+            drop(accepting);
+            closing.store(true, Ordering::Release);
+            // Without memory for a stack nobody else can come in that way either.
+            let _ = sys::spawn(Some(worker), move || waker.wakeup());
         }
     }
 }
 
-fn accept(listener: &may::net::TcpListener, shared: &Arc<Shared>, connections: &Arc<Connections>) {
-    while !shared.stopping.load(Ordering::Relaxed) {
-        let (stream, address) = match listener.accept() {
-            Ok(accepted) => accepted,
+/// Accepts connections until it is told to end, and then those that are there already.
+fn accept(accepting: &Accepting, closing: &AtomicBool, shared: &Arc<Shared>, connections: &Arc<Connections>) {
+    loop {
+        let is_last = closing.load(Ordering::Acquire);
+        if is_last && !accepting.is_mine() {
+            return;
+        }
+        match accepting.accept() {
+            Ok(Some((stream, address))) => admit(stream, address, shared, connections),
+            Ok(None) if is_last => return,
+            Ok(None) => accepting.wait(),
             // Whoever connected is gone again.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(_) if is_last => return,
             // Out of descriptors or memory: connections that end give them back.
             Err(_) => {
                 connections.make_room();
                 may::coroutine::sleep(PAUSE);
-                continue;
             }
-        };
-        while !connections.has_room() && !shared.stopping.load(Ordering::Relaxed) {
-            connections.make_room();
-            may::coroutine::sleep(ROOM_PAUSE);
-        }
-        match connections.admit(address.ip()) {
-            Some(membership) => begin(stream, membership, shared, connections),
-            None => turn_away(&stream, shared),
         }
     }
 }
 
+fn admit(stream: TcpStream, address: SocketAddr, shared: &Arc<Shared>, connections: &Arc<Connections>) {
+    while !connections.has_room() && !shared.stopping.load(Ordering::Relaxed) {
+        connections.make_room();
+        may::coroutine::sleep(ROOM_PAUSE);
+    }
+    match connections.admit(address.ip()) {
+        Some(membership) => begin(stream, membership, shared, connections),
+        None => turn_away(&stream, shared),
+    }
+}
+
 /// Serves a connection. Without memory for a stack it is closed, which is what is left to do.
-fn begin(stream: may::net::TcpStream, membership: Membership, shared: &Arc<Shared>, connections: &Arc<Connections>) {
+fn begin(stream: TcpStream, membership: Membership, shared: &Arc<Shared>, connections: &Arc<Connections>) {
+    let Ok(stream) = CoIo::new(stream) else { return };
     let (shared, connections) = (shared.clone(), connections.clone());
     let _ = sys::spawn(Some(worker(&stream)), move || {
         if let Ok(socket) = Socket::new(stream, &membership.state, &connections) {
@@ -137,12 +217,13 @@ fn begin(stream: may::net::TcpStream, membership: Membership, shared: &Arc<Share
 }
 
 /// Says 503 to a client that has too many connections, if it listens; nothing is spent on it.
-fn turn_away(stream: &may::net::TcpStream, shared: &Shared) {
-    let answer = answer::rejection(shared.webroot.webroot(), Status::ServiceUnavailable);
+fn turn_away(stream: &TcpStream, shared: &Shared) {
+    let site = shared.hosts.default_site();
+    let answer = answer::rejection(site.as_ref().map(|site| site.webroot()), Status::ServiceUnavailable, None);
     let mut head = Vec::new();
     response::push_head(&mut head, answer.status, &date::now(), Connection::Close, answer.fields.bytes());
     if let answer::Content::Generated(content) = &answer.content {
         head.extend_from_slice(content);
     }
-    let _ = rustix::net::send(stream.inner(), &head, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+    let _ = rustix::net::send(stream, &head, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
 }

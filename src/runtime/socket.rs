@@ -2,12 +2,11 @@
 
 use std::fs::File;
 use std::io;
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 
-use may::io::WaitIo;
-use may::net::TcpStream;
+use may::io::{CoIo, WaitIo};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 
@@ -26,13 +25,13 @@ const PEER_DONE: usize = 0x2000 | 0x10 | 0x08;
 /// for, each; less would cost a download processor time.
 const TURN: usize = 1 << 20;
 /// A number that stands for the worker to which the runtime brings a socket's events.
-pub(super) fn worker(stream: &TcpStream) -> usize {
+pub(super) fn worker(stream: &CoIo<TcpStream>) -> usize {
     stream.as_raw_fd() as usize
 }
 
 /// A connection's socket.
 pub(super) struct Socket<'s> {
-    stream: TcpStream,
+    stream: CoIo<TcpStream>,
     state: &'s State,
     /// Has the time, and how long everything may take.
     connections: &'s Connections,
@@ -57,9 +56,9 @@ struct Quota {
 }
 
 impl<'s> Socket<'s> {
-    pub fn new(stream: TcpStream, state: &'s State, connections: &'s Connections) -> io::Result<Socket<'s>> {
+    pub fn new(stream: CoIo<TcpStream>, state: &'s State, connections: &'s Connections) -> io::Result<Socket<'s>> {
         // Answers leave in as few segments as they need; waiting for more to send only delays them.
-        stream.set_nodelay(true)?;
+        stream.inner().set_nodelay(true)?;
         state.wake_by(stream.waker(), worker(&stream));
         Ok(Socket { stream, state, connections, readable: true, peer_done: false, sent: 0, moved: 0, quota: None })
     }
@@ -145,7 +144,11 @@ impl Wire for Socket<'_> {
     fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         loop {
             while !self.readable {
-                self.wait()?;
+                match self.wait() {
+                    // What came in the last moment came in time.
+                    Err(_) if self.readable => {}
+                    other => other?,
+                }
             }
             let room = buffer.capacity() - buffer.len();
             match rustix::io::read(self.stream.inner(), rustix::buffer::spare_capacity(buffer)) {
@@ -198,6 +201,6 @@ impl Wire for Socket<'_> {
     }
 
     fn finish_sending(&mut self) -> io::Result<()> {
-        self.stream.shutdown(Shutdown::Write)
+        self.stream.inner().shutdown(Shutdown::Write)
     }
 }

@@ -1,12 +1,24 @@
 //! The only unsafe code: what the operating system and the coroutine runtime cannot promise to the compiler.
 
 #[allow(unsafe_code)]
+mod background;
+#[allow(unsafe_code)]
 mod coroutine;
+#[allow(unsafe_code)]
+mod descriptor;
+#[allow(unsafe_code)]
+mod fault;
+#[allow(unsafe_code)]
+mod lease;
 #[allow(unsafe_code)]
 mod map;
 #[allow(unsafe_code)]
 mod socket;
 
-pub use coroutine::{adopt_listener, spawn};
+pub use background::work_in_background;
+pub use coroutine::spawn;
+pub use descriptor::inherited;
+pub use fault::survive_truncation;
+pub use lease::has_writer;
 pub use map::Map;
-pub use socket::unacknowledged;
+pub use socket::{spread_connections, steer_to_successor, unacknowledged};

@@ -22,16 +22,7 @@ pub struct Damage {
 /// Reads every byte of the file once, in parallel. The damage found is in the order of the file; none means
 /// that the file is what mkroot wrote.
 pub fn verify(webroot: &Webroot<'_>) -> Vec<Damage> {
-    let mut damage: Vec<_> = webroot
-        .bodies()
-        .par_iter()
-        .filter_map(|body| {
-            let range = body.range();
-            let found = blake3::hash(webroot.bytes(range.clone()));
-            (found != body.digest).then(|| Damage { offset: range.start, what: damaged_body(webroot, &range) })
-        })
-        .collect();
-
+    let mut damage = contents(webroot);
     let mut free = PAGE;
     for body in webroot.bodies() {
         let range = body.range();
@@ -66,13 +57,22 @@ pub fn verify(webroot: &Webroot<'_>) -> Vec<Damage> {
     damage
 }
 
+/// Verifies the digest of every body, in parallel.
+pub fn contents(webroot: &Webroot<'_>) -> Vec<Damage> {
+    let damaged = |range: Range<u64>| Damage { offset: range.start, what: damaged_body(webroot, &range) };
+    let bodies = webroot.bodies().par_iter();
+    let wrong = bodies.filter(|body| blake3::hash(webroot.bytes(body.range())) != body.digest);
+    wrong.map(|body| damaged(body.range())).collect()
+}
+
 /// Bytes that belong to nothing must be zero; else something was written where it should not be.
 fn unused(webroot: &Webroot<'_>, gap: Range<u64>, place: &str) -> Option<Damage> {
     let at = webroot.bytes(gap.clone()).iter().position(|&byte| byte != 0)?;
     Some(Damage { offset: gap.start + at as u64, what: format!("an unused byte {place} is not zero") })
 }
 
-fn damaged_body(webroot: &Webroot<'_>, range: &Range<u64>) -> String {
+/// What is wrong if the body at `range` is not what it should be, by the names of the resources that it belongs to.
+pub fn damaged_body(webroot: &Webroot<'_>, range: &Range<u64>) -> String {
     let has = |run: &Run<'_>| run.iter().any(|variant| variant.body() == *range);
     let any = |alternatives: &Alternatives<'_>| {
         alternatives.iter().any(

@@ -52,6 +52,12 @@ impl Mapped {
         self.layout.view(self.map.bytes())
     }
 
+    /// Whether all that was read of the file so far was there. If not, somebody has cut it short: zeros were read in the
+    /// place of what is missing.
+    pub fn is_intact(&self) -> bool {
+        self.map.is_intact()
+    }
+
     /// The file, to send from.
     pub fn file(&self) -> &File {
         &self.file

@@ -5,20 +5,21 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::sync::atomic::AtomicBool;
 
 use connegd::http::request;
 use connegd::resource::Policy;
 use connegd::runtime::connection::{Shared, Wire, serve};
-use connegd::runtime::{Limits, Phase};
+use connegd::runtime::{Hosts, Limits, Messages, Phase, Site};
 use libfuzzer_sys::fuzz_target;
 
 /// Small bounds, so that short inputs reach them.
 const LIMITS: request::Limits = request::Limits { target: 60, head: 400, fields: 8 };
 
 static SERVER: LazyLock<Shared> = LazyLock::new(|| Shared {
-    webroot: connegd_fuzz::webroot(Policy::Modern),
+    hosts: Arc::new(Hosts::of(Site::new(connegd_fuzz::webroot(Policy::Modern), "fuzz"))),
+    messages: Messages::new(|message| panic!("{message}")),
     limits: Limits { head: LIMITS, content: 40, ..Limits::default() },
     stopping: AtomicBool::new(false),
 });

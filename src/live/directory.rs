@@ -1,0 +1,573 @@
+//! A directory of webroots → hosts: each file, or link to one, serves the host of its name.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use rayon::prelude::*;
+
+use super::scrub::{Scrubber, Verify};
+use super::watch::{Event, Watch, ask, gather};
+use crate::build::walk::Fingerprint;
+use crate::runtime::{HostName, Hosts, Messages, OUT_OF_SERVICE, Site};
+use crate::sys;
+use crate::webroot::{Mapped, OpenFileError, check};
+
+/// Changes that come so close together are looked at together. The sum of both must leave time to open a webroot within
+/// 100 ms.
+const QUIET: Duration = Duration::from_millis(5);
+/// The first of several changes waits no longer than this.
+const PATIENCE: Duration = Duration::from_millis(30);
+/// How long a name must be gone before its host is: who replaces a link in two steps leaves none for a moment.
+const ABSENCE: Duration = Duration::from_millis(40);
+/// How often a file is looked at that somebody is still writing to.
+const WRITING: Duration = Duration::from_millis(50);
+/// How long nobody must have written to a file, where the kernel does not tell whether anybody still can.
+const SETTLED: Duration = Duration::from_millis(200);
+/// How often everything is looked at while something cannot be watched.
+const UNWATCHED: Duration = Duration::from_secs(1);
+
+/// Which files of the directory are webroots, and for whom.
+#[derive(Clone, Debug)]
+enum Names {
+    /// Each serves the host of its name.
+    Hosts,
+    /// This one serves all hosts, and goes on to if it is removed.
+    Only(OsString),
+}
+
+/// A directory of webroots, and the hosts that they serve.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    names: Names,
+    verify: Verify,
+    hosts: Arc<Hosts>,
+    scrubber: Option<Scrubber>,
+    messages: Messages,
+    watch: Watch,
+    events: Receiver<Event>,
+    sender: Sender<Event>,
+    entries: HashMap<OsString, Entry>,
+    /// The file that a host is served from.
+    owners: HashMap<HostName, OsString>,
+    /// The files whose names lead through a directory, besides those that lie in it.
+    dependents: HashMap<PathBuf, BTreeSet<OsString>>,
+}
+
+/// What is known of a name in the directory.
+#[derive(Debug, Default)]
+struct Entry {
+    /// The file that was last found there, whether it was good or not.
+    seen: Option<Fingerprint>,
+    /// What is served from it.
+    served: Option<Served>,
+    /// Directories outside that are watched for it.
+    leads_through: BTreeSet<PathBuf>,
+    /// Whether some of these cannot be watched.
+    is_unwatched: bool,
+    /// When it must be looked at again, whatever happens.
+    again: Option<Instant>,
+    /// Since when there has been nothing.
+    gone_since: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Served {
+    host: HostName,
+    site: Arc<Site>,
+    /// The file, as it was opened.
+    file: Fingerprint,
+}
+
+impl Served {
+    /// Whether somebody has written to the file since it was opened.
+    fn is_written_to(&self) -> bool {
+        let now = self.site.file().metadata().map(|metadata| Fingerprint::from(&metadata));
+        !now.is_ok_and(|now| now.has_same_content(&self.file))
+    }
+}
+
+/// What a look at a name finds.
+enum Finding {
+    /// What was there before.
+    Nothing,
+    /// No file.
+    Absent,
+    /// Somebody is writing to it.
+    Unfinished,
+    /// Something that cannot be served, and why; perhaps only at the moment.
+    Refused { file: Fingerprint, reason: String, is_passing: bool },
+    /// A webroot.
+    Opened { file: Fingerprint, mapped: Box<Mapped> },
+}
+
+impl Directory {
+    /// Opens every webroot in the directory at `path` that can be served, and says of the others why they cannot.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be read.
+    pub fn of_hosts(path: &Path, verify: Verify, messages: Messages) -> io::Result<Directory> {
+        let mut directory = Directory::new(path, Names::Hosts, verify, messages)?;
+        let all = directory.all_names()?;
+        directory.look_at(all);
+        Ok(directory)
+    }
+
+    /// Opens the webroot at `path` for all hosts.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be opened, or is none.
+    pub fn of_one(path: &Path, verify: Verify, messages: Messages) -> io::Result<Directory> {
+        let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it is no webroot"))?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut directory = Directory::new(parent, Names::Only(name.into()), verify, messages)?;
+        // Whoever has started the server waits for the first one, even if it is still being written.
+        loop {
+            match find(&directory.path.join(name), None, verify) {
+                Finding::Unfinished => std::thread::sleep(WRITING),
+                Finding::Absent => return Err(path.metadata().err().unwrap_or(io::ErrorKind::NotFound.into())),
+                Finding::Refused { reason, .. } => return Err(io::Error::other(reason)),
+                finding => {
+                    directory.apply(vec![(name.into(), finding)]);
+                    return Ok(directory);
+                }
+            }
+        }
+    }
+
+    fn new(path: &Path, names: Names, verify: Verify, messages: Messages) -> io::Result<Directory> {
+        let path = path.canonicalize()?;
+        let (sender, events) = channel();
+        let watch = Watch::new(sender.clone()).map_err(io::Error::other)?;
+        let mut directory = Directory {
+            scrubber: (verify == Verify::Background).then(|| Scrubber::start(messages.clone())).transpose()?,
+            path,
+            names,
+            verify,
+            hosts: Arc::default(),
+            messages,
+            watch,
+            events,
+            sender,
+            entries: HashMap::new(),
+            owners: HashMap::new(),
+            dependents: HashMap::new(),
+        };
+        directory.watch_itself();
+        Ok(directory)
+    }
+
+    /// The hosts, and what they serve.
+    pub fn hosts(&self) -> Arc<Hosts> {
+        self.hosts.clone()
+    }
+
+    /// How many names of hosts something is served for.
+    pub fn served(&self) -> usize {
+        self.owners.len()
+    }
+
+    /// What asks for a look at everything, and returns when it has been taken.
+    pub fn rescan(&self) -> impl Fn() + Send + Sync + 'static {
+        let sender = self.sender.clone();
+        move || ask(&sender)
+    }
+
+    /// Follows what happens in the directory, for as long as the process lives.
+    pub fn follow(mut self) {
+        while let Some(events) = gather(&self.events, self.next_look(), QUIET, PATIENCE) {
+            let mut names = self.due();
+            let mut anything = !self.watch_itself();
+            for event in &events {
+                match event {
+                    Event::Anything | Event::Asked(_) => anything = true,
+                    Event::Changed(paths) => paths.iter().for_each(|path| anything |= !self.concerns(path, &mut names)),
+                }
+            }
+            if anything {
+                match self.all_names() {
+                    Ok(all) => names.extend(all),
+                    Err(error) => self.messages.say(&format!("{}: {error}", self.path.display())),
+                }
+            }
+            self.look_at(names);
+            // Who has asked is told now.
+            drop(events);
+        }
+    }
+
+    /// Adds the names that a change at `path` concerns. Returns whether these are all; if not, a directory is gone that
+    /// was watched.
+    fn concerns(&mut self, path: &Path, names: &mut BTreeSet<OsString>) -> bool {
+        if let Some(names_there) = self.dependents.get(path) {
+            names.extend(names_there.iter().cloned());
+        }
+        if let (Some(parent), Some(name)) = (path.parent(), path.file_name()) {
+            if parent == self.path {
+                names.insert(name.into());
+            }
+            if let Some(names_there) = self.dependents.get(parent) {
+                names.extend(names_there.iter().cloned());
+            }
+        }
+        // An event about a directory itself ends the watch, or means that its path leads elsewhere now.
+        !((path == self.path || self.dependents.contains_key(path)) && self.watch.forget(path))
+    }
+
+    /// Watches the directory itself, unless that is done already. Returns whether it is watched.
+    fn watch_itself(&mut self) -> bool {
+        self.watch.has(&self.path) || self.watch.acquire(&self.path)
+    }
+
+    /// How long nothing needs to be looked at, if nothing happens.
+    fn next_look(&self) -> Option<Duration> {
+        let unwatched = self.entries.values().any(|entry| entry.is_unwatched) || !self.watch.has(&self.path);
+        let again = self.entries.values().filter_map(|entry| entry.again).min();
+        let again = again.map(|again| again.saturating_duration_since(Instant::now()));
+        again.into_iter().chain(unwatched.then_some(UNWATCHED)).min()
+    }
+
+    /// The names whose time has come to be looked at again.
+    fn due(&self) -> BTreeSet<OsString> {
+        let now = Instant::now();
+        let is_due = |entry: &Entry| entry.is_unwatched || entry.again.is_some_and(|again| again <= now);
+        self.entries.iter().filter(|(_, entry)| is_due(entry)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// All names that are there, or were.
+    fn all_names(&self) -> io::Result<BTreeSet<OsString>> {
+        let mut names: BTreeSet<_> = self.entries.keys().cloned().collect();
+        match &self.names {
+            Names::Only(name) => names.extend([name.clone()]),
+            Names::Hosts => {
+                for entry in self.path.read_dir()? {
+                    names.insert(entry?.file_name());
+                }
+            }
+        }
+        Ok(names)
+    }
+
+    /// Finds out what these names are now, and lets their hosts serve that.
+    fn look_at(&mut self, mut names: BTreeSet<OsString>) {
+        // Files that begin with a dot are those that are on their way to another name.
+        names.retain(|name| match &self.names {
+            Names::Hosts => !name.as_encoded_bytes().starts_with(b"."),
+            Names::Only(only) => name == only,
+        });
+        for name in &names {
+            self.watch_for(name);
+        }
+        let (path, verify) = (&self.path, self.verify);
+        let seen = |name: &OsString| self.entries.get(name).and_then(|entry| entry.seen);
+        let names: Vec<_> = names.into_iter().map(|name| (seen(&name), name)).collect();
+        let look = |(seen, name): (_, OsString)| {
+            let finding = find(&path.join(&name), seen, verify);
+            (name, finding)
+        };
+        let findings = names.into_par_iter().map(look).collect();
+        self.apply(findings);
+    }
+
+    /// Watches the directories that a name leads through, before it is looked at: what happens afterwards is an event.
+    fn watch_for(&mut self, name: &OsStr) {
+        let mut directories = directories(&self.path, name);
+        directories.remove(&self.path);
+        let entry = self.entries.entry(name.into()).or_default();
+        let former = std::mem::take(&mut entry.leads_through);
+        entry.is_unwatched = false;
+        for directory in &directories {
+            let has_it = former.contains(directory) && self.watch.has(directory);
+            entry.is_unwatched |= !(has_it || self.watch.acquire(directory));
+            self.dependents.entry(directory.clone()).or_default().insert(name.into());
+        }
+        entry.leads_through.clone_from(&directories);
+        for directory in former.difference(&directories) {
+            self.watch.release(directory);
+            if let Some(names) = self.dependents.get_mut(directory) {
+                names.remove(name);
+                if names.is_empty() {
+                    self.dependents.remove(directory);
+                }
+            }
+        }
+    }
+
+    /// Lets hosts serve what was found.
+    fn apply(&mut self, findings: Vec<(OsString, Finding)>) {
+        let is_first = self.owners.is_empty();
+        let (mut sites, mut overwritten) = (Vec::new(), Vec::new());
+        for (name, finding) in findings {
+            let entry = self.entries.entry(name.clone()).or_default();
+            entry.again = None;
+            if !matches!(finding, Finding::Absent) {
+                entry.gone_since = None;
+            }
+            // A webroot that somebody writes to is not what was opened.
+            let former =
+                entry.served.as_ref().filter(|served| served.is_written_to()).map(|served| served.site.clone());
+            match finding {
+                Finding::Opened { file, mapped } => {
+                    entry.seen = Some(file);
+                    overwritten.extend(former);
+                    sites.extend(self.serve(&name, file, *mapped, is_first));
+                    continue;
+                }
+                Finding::Nothing => {}
+                Finding::Absent => self.note_absence(&name),
+                Finding::Unfinished => entry.again = Some(Instant::now() + WRITING),
+                Finding::Refused { file, reason, is_passing } => {
+                    entry.again = is_passing.then(|| Instant::now() + UNWATCHED);
+                    let is_news = entry.seen.replace(file) != Some(file);
+                    let is_served_on = entry.served.as_ref().is_some_and(|served| !served.is_written_to());
+                    if is_news {
+                        let then = if is_served_on { "the former one is served on" } else { "it is not served" };
+                        self.say(&name, &format!("{reason}\n{then}"));
+                    }
+                }
+            }
+            if former.is_some_and(|site| site.withdraw()) {
+                self.say(&name, &format!("it was written to while it was served; {OUT_OF_SERVICE}"));
+            }
+        }
+        self.hosts.set(sites);
+        // What is still being sent of these is not what was promised.
+        for site in overwritten {
+            site.withdraw();
+        }
+    }
+
+    /// Makes a site of a webroot, if there is a host for it.
+    fn serve(
+        &mut self,
+        name: &OsStr,
+        file: Fingerprint,
+        mapped: Mapped,
+        is_first: bool,
+    ) -> Option<(HostName, Arc<Site>)> {
+        let host = match (&self.names, name.to_str()) {
+            (Names::Only(_), _) => Ok(HostName::Default),
+            (Names::Hosts, Some(name)) => HostName::of_file(name),
+            (Names::Hosts, None) => Err("is no name of a host".into()),
+        };
+        let host = match host {
+            Ok(host) => host,
+            Err(wrong) => {
+                self.say_plainly(name, &wrong);
+                return None;
+            }
+        };
+        if let Some(owner) = self.owners.get(&host).filter(|owner| *owner != name) {
+            let owner = owner.display();
+            self.say_plainly(name, &format!("is for the same host as {owner}, which is served"));
+            return None;
+        }
+        if !is_first {
+            let build: String = mapped.webroot().build_id()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+            self.say(name, &format!("serving build {build}, {} resources", mapped.webroot().resources().len()));
+        }
+        let site = Arc::new(Site::new(mapped, self.path.join(name).display().to_string()));
+        if let Some(scrubber) = &self.scrubber {
+            scrubber.add(&site);
+        }
+        self.owners.insert(host.clone(), name.into());
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.served = Some(Served { host: host.clone(), site: site.clone(), file });
+        }
+        Some((host, site))
+    }
+
+    /// Nothing is there under a name. Its host goes when that has been so for a moment.
+    fn note_absence(&mut self, name: &OsStr) {
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        let now = Instant::now();
+        let since = *entry.gone_since.get_or_insert(now);
+        if entry.served.is_some() && now < since + ABSENCE {
+            entry.again = Some(since + ABSENCE);
+            return;
+        }
+        entry.seen = None;
+        let Some(served) = &entry.served else {
+            self.drop_entry(name);
+            return;
+        };
+        if let Names::Only(_) = self.names {
+            // There is nothing else to serve.
+            return;
+        }
+        let host = served.host.clone();
+        self.drop_entry(name);
+        self.owners.remove(&host);
+        self.hosts.remove(&host);
+        self.say(name, "it is gone, and so is its host");
+        // Another file may have been waiting for the name.
+        let rivals: BTreeSet<_> = self
+            .entries
+            .iter()
+            .filter(|(other, _)| other.to_str().is_some_and(|other| HostName::of_file(other).as_ref() == Ok(&host)))
+            .map(|(other, _)| other.clone())
+            .collect();
+        for rival in &rivals {
+            if let Some(entry) = self.entries.get_mut(rival) {
+                (entry.seen, entry.again) = (None, Some(now));
+            }
+        }
+    }
+
+    /// Forgets a name under which there is nothing, unless it still leads somewhere.
+    fn drop_entry(&mut self, name: &OsStr) {
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        entry.served = None;
+        if !self.path.join(name).is_symlink() {
+            for directory in std::mem::take(&mut entry.leads_through) {
+                self.watch.release(&directory);
+                if let Some(names) = self.dependents.get_mut(&directory) {
+                    names.remove(name);
+                }
+            }
+            self.dependents.retain(|_, names| !names.is_empty());
+            self.entries.remove(name);
+        }
+    }
+
+    /// Says something about a file.
+    fn say(&self, name: &OsStr, message: &str) {
+        self.messages.say(&format!("{}: {message}", self.path.join(name).display()));
+    }
+
+    /// The same, where the name begins the sentence.
+    fn say_plainly(&self, name: &OsStr, message: &str) {
+        self.messages.say(&format!("{} {message}", self.path.join(name).display()));
+    }
+}
+
+/// Looks at `path`, where `seen` was when it was last looked at.
+fn find(path: &Path, seen: Option<Fingerprint>, verify: Verify) -> Finding {
+    let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+    let (metadata, file) = match (opened, path.metadata()) {
+        (Ok(opened), _) => opened,
+        (Err(error), Ok(metadata)) if error.kind() != io::ErrorKind::NotFound => {
+            let (file, reason) = (Fingerprint::from(&metadata), error.to_string());
+            return Finding::Refused { file, reason, is_passing: true };
+        }
+        (Err(_), _) => return Finding::Absent,
+    };
+    let fingerprint = Fingerprint::from(&metadata);
+    if seen == Some(fingerprint) {
+        return Finding::Nothing;
+    }
+    if metadata.is_file() && is_being_written(&file, &metadata) {
+        return Finding::Unfinished;
+    }
+    let refused = |reason, is_passing| Finding::Refused { file: fingerprint, reason, is_passing };
+    let mapped = match Mapped::from_file(file) {
+        Ok(mapped) => mapped,
+        Err(error) => return refused(error.to_string(), matches!(error, OpenFileError::Io(_))),
+    };
+    if verify == Verify::Open
+        && let Some(damage) = check::contents(&mapped.webroot()).into_iter().next()
+    {
+        return refused(damage.what, false);
+    }
+    // Whoever changes a file while it is read may have been quick enough to be overlooked.
+    match mapped.file().metadata() {
+        Ok(metadata) if Fingerprint::from(&metadata) == fingerprint && mapped.is_intact() => {
+            Finding::Opened { file: fingerprint, mapped: Box::new(mapped) }
+        }
+        _ => Finding::Unfinished,
+    }
+}
+
+/// Whether somebody may still be writing to a file.
+fn is_being_written(file: &File, metadata: &std::fs::Metadata) -> bool {
+    sys::has_writer(file).unwrap_or_else(|| {
+        let age = metadata.modified().ok().and_then(|modified| modified.elapsed().ok());
+        age.is_some_and(|age| age < SETTLED)
+    })
+}
+
+/// The directories whose entries decide what file `name` in `directory` is: those of all links on the way, and that of the
+/// file in the end, as far as they exist.
+fn directories(directory: &Path, name: &OsStr) -> BTreeSet<PathBuf> {
+    /// As many as the kernel follows.
+    const MOST_LINKS: usize = 40;
+    let mut found = BTreeSet::new();
+    let mut here = directory.to_path_buf();
+    let mut ahead = vec![PathBuf::from(name)];
+    let mut links = 0;
+    while let Some(path) = ahead.pop() {
+        let mut components = path.components();
+        let Some(first) = components.next() else { continue };
+        if !components.as_path().as_os_str().is_empty() {
+            ahead.push(components.as_path().to_path_buf());
+        }
+        match first {
+            Component::Prefix(_) | Component::CurDir => continue,
+            Component::RootDir => {
+                here = PathBuf::from("/");
+                continue;
+            }
+            Component::ParentDir => {
+                here.pop();
+                continue;
+            }
+            Component::Normal(_) => {}
+        }
+        let next = here.join(first);
+        match next.read_link() {
+            Ok(target) if links < MOST_LINKS => {
+                links += 1;
+                found.insert(here.clone());
+                ahead.push(target);
+            }
+            _ => {
+                if ahead.is_empty() {
+                    found.insert(here.clone());
+                }
+                here = next;
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_are_followed_one_by_one() {
+        let root = tempfile::tempdir().expect("a directory");
+        let root = root.path().canonicalize().expect("a path");
+        for directory in ["hosts", "releases/1", "files"] {
+            std::fs::create_dir_all(root.join(directory)).expect("a directory");
+        }
+        symlink("releases/1", root.join("current")).expect("a link");
+        symlink("../current/a.webroot", root.join("hosts/a")).expect("a link");
+        symlink(root.join("files/b.webroot"), root.join("hosts/b")).expect("a link");
+        symlink("loop", root.join("hosts/loop")).expect("a link");
+        symlink("../missing/x", root.join("hosts/lost")).expect("a link");
+        std::fs::write(root.join("hosts/c"), "").expect("a file");
+        let found = |name: &str| {
+            let all = directories(&root.join("hosts"), OsStr::new(name));
+            let shown = |path: &PathBuf| path.strip_prefix(&root).expect("a path below").display().to_string();
+            all.iter().map(shown).collect::<Vec<_>>()
+        };
+        assert_eq!(found("a"), ["", "hosts", "releases/1"]);
+        assert_eq!(found("b"), ["files", "hosts"]);
+        assert_eq!(found("c"), ["hosts"]);
+        assert_eq!(found("none"), ["hosts"]);
+        assert_eq!(found("loop"), ["hosts"]);
+        assert_eq!(found("lost"), ["hosts", "missing"]);
+    }
+}

@@ -1,0 +1,147 @@
+//! A site that is edited → packed again whenever it has changed.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use super::watch::{Event, Watch, ask, gather};
+use crate::build::config::FILE_NAME;
+use crate::build::{BuildError, Report, Warning};
+use crate::resource::Note;
+use crate::runtime::Messages;
+
+/// Whoever edits a site changes several files at a time: nothing must have happened for so long.
+const QUIET: Duration = Duration::from_millis(50);
+/// A site that never comes to rest is packed all the same after so long.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often a site is looked at that cannot be watched.
+const UNWATCHED: Duration = Duration::from_secs(2);
+/// How soon it is tried again where files changed while they were read.
+const UNREST: Duration = Duration::from_millis(200);
+
+/// A site that is being watched.
+#[derive(Debug)]
+pub struct Tree {
+    site: PathBuf,
+    /// The file of settings, if it is another than the site's own.
+    settings: Option<PathBuf>,
+    watch: Watch,
+    events: Receiver<Event>,
+    sender: Sender<Event>,
+    messages: Messages,
+    is_watched: bool,
+}
+
+impl Tree {
+    /// Watches the site in the directory `site`, and the file of `settings` if it lies elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// If the site is not there, or the kernel does not tell of changes at all.
+    pub fn watch(site: &Path, settings: Option<&Path>, messages: Messages) -> io::Result<Tree> {
+        let (sender, events) = channel();
+        let watch = Watch::new(sender.clone()).map_err(io::Error::other)?;
+        let settings = settings.map(Path::canonicalize).transpose()?;
+        let site = site.canonicalize()?;
+        let mut tree = Tree { site, settings, watch, events, sender, messages, is_watched: false };
+        if let Err(error) = tree.watch_all() {
+            let every = UNWATCHED.as_secs();
+            tree.messages.say(&format!("{}: {error}; looking every {every} s instead", tree.site.display()));
+        }
+        Ok(tree)
+    }
+
+    fn watch_all(&mut self) -> notify::Result<()> {
+        self.is_watched = false;
+        self.watch.watch_tree(&self.site)?;
+        let parent = self.settings.as_deref().and_then(Path::parent);
+        self.is_watched = parent.is_none_or(|parent| self.watch.has(parent) || self.watch.acquire(parent));
+        Ok(())
+    }
+
+    /// What asks for the site to be packed again, and returns when that is done.
+    pub fn repack(&self) -> impl Fn() + Send + Sync + 'static {
+        let sender = self.sender.clone();
+        move || ask(&sender)
+    }
+
+    /// Calls `pack` whenever something has changed, for as long as the process lives.
+    pub fn follow(mut self, mut pack: impl FnMut() -> Result<(), BuildError>) {
+        let mut again = None;
+        loop {
+            let timeout = again.or((!self.is_watched).then_some(UNWATCHED));
+            let Some(events) = gather(&self.events, timeout, QUIET, PATIENCE) else { return };
+            let is_asked = events.iter().any(|event| matches!(event, Event::Anything | Event::Asked(_)));
+            if is_asked && self.watch_all().is_ok() {
+                self.is_watched = true;
+            }
+            if !(is_asked || timeout.is_some() && events.is_empty() || events.iter().any(|event| self.concerns(event)))
+            {
+                continue;
+            }
+            again = None;
+            match pack() {
+                Ok(()) => {}
+                Err(BuildError::Changed { .. } | BuildError::Vanished { .. }) => again = Some(UNREST),
+                Err(error) => self.messages.say(&format!("{error}\nthe site is left as it was")),
+            }
+            // Who has asked is told now.
+            drop(events);
+        }
+    }
+
+    /// Whether an event is about something that is packed, or decides how.
+    fn concerns(&self, event: &Event) -> bool {
+        let Event::Changed(paths) = event else { return true };
+        paths.iter().any(|path| match path.strip_prefix(&self.site) {
+            Ok(inside) => {
+                let is_settings = path.file_name().is_some_and(|name| name == FILE_NAME);
+                let place = if is_settings { inside.parent().unwrap_or(inside) } else { inside };
+                !place.iter().any(|segment| segment.as_bytes().starts_with(b"."))
+            }
+            Err(_) => self.settings.as_ref() == Some(path),
+        })
+    }
+}
+
+/// Reports what was not reported before: a site that is packed again and again has the same oddities each time.
+pub struct News<R> {
+    inner: R,
+    known: RefCell<HashSet<String>>,
+}
+
+impl<R: Report> News<R> {
+    /// Reports to `inner`.
+    pub fn new(inner: R) -> News<R> {
+        News { inner, known: RefCell::default() }
+    }
+
+    fn is_new(&self, what: String) -> bool {
+        self.known.borrow_mut().insert(what)
+    }
+}
+
+impl<R: Report> Report for News<R> {
+    fn begin(&self, files: u64, bytes: u64) {
+        self.inner.begin(files, bytes);
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.inner.advance(bytes);
+    }
+
+    fn warn(&self, warning: &Warning) {
+        if self.is_new(format!("{}\0{}", warning.path.display(), warning.what)) {
+            self.inner.warn(warning);
+        }
+    }
+
+    fn notes(&self, site: &Path, notes: &[Note]) {
+        let new: Vec<_> = notes.iter().filter(|note| self.is_new(note.to_string())).cloned().collect();
+        self.inner.notes(site, &new);
+    }
+}

@@ -1,0 +1,26 @@
+//! Who is told what happens while the server runs.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Takes messages for the person who runs the server, each a sentence or two without the program's name.
+#[derive(Clone)]
+pub struct Messages(Arc<dyn Fn(&str) + Send + Sync>);
+
+impl Messages {
+    /// Hands them to `say`, which any thread may call and which must not block for long.
+    pub fn new(say: impl Fn(&str) + Send + Sync + 'static) -> Messages {
+        Messages(Arc::new(say))
+    }
+
+    /// Says something.
+    pub fn say(&self, message: &str) {
+        (self.0)(message);
+    }
+}
+
+impl fmt::Debug for Messages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Messages")
+    }
+}
