@@ -66,7 +66,7 @@ impl Report for Quiet {}
 fn packed(site: &Path) -> Mapped {
     let file = tempfile::tempfile().expect("a temporary file");
     let options = Options { negotiate: true, config: Config::of_site(site).expect("a configuration") };
-    build::pack(site, &file, &options, &Quiet).expect("a webroot");
+    build::pack(site, &file, &options, None, &Quiet).expect("a webroot");
     Mapped::from_file(file).expect("a sound webroot")
 }
 

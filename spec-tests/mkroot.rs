@@ -163,7 +163,8 @@ impl<F: Fn()> Report for Meddler<F> {
 
 fn pack_while(workshop: &Workshop, act: impl Fn()) -> Result<build::Summary, BuildError> {
     let options = Options { negotiate: true, config: Config::of_site(&workshop.site())? };
-    build::pack_to(&workshop.site(), &workshop.out(), &options, &Meddler { act, warnings: Cell::new(0) })
+    let meddler = Meddler { act, warnings: Cell::new(0) };
+    build::pack_to(&workshop.site(), &workshop.out(), &options, None, &meddler).map(|(summary, _)| summary)
 }
 
 #[test]
@@ -193,33 +194,6 @@ fn a_file_that_changes_or_vanishes_is_named_and_the_old_webroot_stays() {
     assert_eq!(workshop.entries(), ["out.webroot"]);
     let summary = pack_while(&workshop, || {}).expect("it is quiet again");
     assert_eq!(summary.files, 2);
-}
-
-#[test]
-fn a_kill_at_any_moment_leaves_the_old_webroot_or_the_new_and_no_litter() {
-    let workshop = Workshop::with_site(&[]);
-    for number in 0..400 {
-        workshop.write(&format!("f{number}.txt"), &vec![number as u8; 20_000]);
-    }
-    let old = fs::read(workshop.pack()).unwrap();
-    workshop.write("new.txt", b"new");
-    let mut killed = 0;
-    // The moments are spread over a run by how much of it is let pass; where they fall is the machine's choice.
-    for moment in 0..40 {
-        let mut child = mkroot_command(&[Path::new("--negotiate"), &workshop.site(), &workshop.out()]).spawn().unwrap();
-        for _ in 0..moment * 500 {
-            std::hint::spin_loop();
-            std::thread::yield_now();
-        }
-        child.kill().unwrap();
-        killed += u32::from(!child.wait().unwrap().success());
-        let now = fs::read(workshop.out()).unwrap();
-        assert!(now == old || keys(&workshop.out()).contains(&"/new.txt".to_string()));
-        assert!(check::verify(&Mapped::open(&workshop.out()).unwrap().webroot()).is_empty());
-    }
-    assert!(killed > 0, "every run was over before its kill");
-    workshop.pack();
-    assert_eq!(workshop.entries(), ["out.webroot"]);
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn write_small(writer: Writer<Reluctant>) -> Vec<u8> {
         (b"/m.var".to_vec(), TargetDraft::Negotiated(of(map, true))),
     ];
     let note = Note { path: "/m.var".into(), line: Some(3), what: "names y".into() };
-    let (_, out) = writer.finish(&resources, &[note]).expect("a webroot");
+    let (_, out) = writer.finish(&resources, &[note], None).expect("a webroot");
     out.0.into_inner()
 }
 
@@ -185,7 +185,7 @@ fn every_key_of_a_large_index_is_found_and_no_other() {
         })
         .collect();
     resources.sort_by(|a, b| a.0.cmp(&b.0));
-    let bytes = writer.finish(&resources, &[]).expect("a webroot").1.into_inner();
+    let bytes = writer.finish(&resources, &[], None).expect("a webroot").1.into_inner();
     let layout = Layout::read(&bytes).expect("a sound webroot");
     let webroot = layout.view(&bytes);
     for name in &names {
@@ -204,7 +204,7 @@ fn a_redirect_needs_the_status_of_one() {
         let mut writer = Writer::new(Cursor::new(Vec::new())).expect("a writer");
         writer.add_settings(&Settings::default()).expect("settings");
         let resources = [(b"/a".to_vec(), TargetDraft::Redirect(status, b"/b".to_vec()))];
-        let bytes = writer.finish(&resources, &[]).expect("a webroot").1.into_inner();
+        let bytes = writer.finish(&resources, &[], None).expect("a webroot").1.into_inner();
         let error = Layout::read(&bytes).err().map(|error| error.to_string());
         let expected = "record 0 of its resources does not fit: there is no such redirect";
         assert_eq!(error.as_deref(), (!sound).then_some(expected));

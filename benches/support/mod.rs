@@ -43,5 +43,5 @@ pub fn write_webroot<W: Write + Seek>(count: usize, out: W) -> Result<W, WriteEr
         resources.push((key(number).into_bytes(), TargetDraft::Negotiated(target)));
     }
     resources.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(writer.finish(&resources, &[])?.1)
+    Ok(writer.finish(&resources, &[], None)?.1)
 }

@@ -3,12 +3,12 @@
 use std::error::Error;
 use std::io::{Write, stdout};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use connegd::build::{self, BuildError, Config};
+use connegd::build::{self, BuildError, Changes, Config, Prior, Report, Snapshot, Summary};
 use connegd::cli::args::Connegd;
 use connegd::cli::limits::ServerSettings;
 use connegd::cli::message::{self, Outcome};
@@ -144,48 +144,70 @@ impl Live {
     /// A site, packed into files without names.
     fn tree(site: &Path, settings: Option<&Path>, verify: Verify, messages: &Messages) -> Result<Live, Box<dyn Error>> {
         let tree = Tree::watch(site, settings, messages.clone())?;
-        let progress = Progress::new(PROGRAM, false);
         let mut packer = Packer {
             site: site.into(),
             settings: settings.map(Into::into),
             hosts: Arc::default(),
             scrubber: (verify == Verify::Background).then(|| Scrubber::start(messages.clone())).transpose()?,
+            former: None,
         };
-        packer.pack(&progress)?;
-        Ok(Live {
-            hosts: packer.hosts.clone(),
-            webroots: 1,
-            look: Arc::new(tree.repack()),
-            follow: Box::new(move || {
-                let report = News::new(Progress::in_passing(PROGRAM));
-                tree.follow(|| packer.pack(&report))
-            }),
-        })
+        let progress = Progress::new(PROGRAM, false);
+        let (summary, _) = packer.pack(&progress)?;
+        progress.finish(&summary);
+        let (hosts, messages) = (packer.hosts.clone(), messages.clone());
+        let look = Arc::new(tree.repack());
+        let follow = move || {
+            let report = News::new(Progress::in_passing(PROGRAM));
+            tree.follow(|| {
+                let (summary, changes) = packer.pack(&report)?;
+                if let Some(changes) = changes {
+                    let (shown, took) = (packer.site.display(), summary.elapsed.as_secs_f64());
+                    messages.say(&format!("{shown}: packed again in {took:.2} s: {changes}"));
+                }
+                Ok(())
+            })
+        };
+        Ok(Live { hosts, webroots: 1, look, follow: Box::new(follow) })
     }
 }
 
-/// Packs a site into files without names, and serves them.
+/// Packs a site into files without names, each time from what the last packing left, and lets it be served.
 struct Packer {
-    site: std::path::PathBuf,
-    settings: Option<std::path::PathBuf>,
+    site: PathBuf,
+    settings: Option<PathBuf>,
     hosts: Arc<Hosts>,
     scrubber: Option<Scrubber>,
+    former: Option<(Arc<Site>, Snapshot)>,
 }
 
 impl Packer {
-    fn pack(&mut self, report: &dyn build::Report) -> Result<(), BuildError> {
+    /// Returns besides what came of it what has changed since the last time, if that makes a difference to anybody.
+    fn pack(&mut self, report: &dyn Report) -> Result<(Summary, Option<Changes>), BuildError> {
         let config = match &self.settings {
             Some(file) => Config::read(file)?,
             None => Config::of_site(&self.site)?,
         };
+        let options = build::Options { negotiate: true, config };
         let file = tempfile::tempfile()?;
-        build::pack(&self.site, &file, &build::Options { negotiate: true, config }, report)?;
+        let prior = self.former.as_ref();
+        let prior = prior.map(|(site, snapshot)| Prior::new(site.mapped(), snapshot.begun()).knowing(snapshot));
+        let (summary, snapshot) = build::pack(&self.site, &file, &options, prior.as_ref(), report)?;
         let mapped = Mapped::from_file(file).map_err(std::io::Error::other)?;
+        let is_the_same = |former: &Site| former.webroot().build_id() == mapped.webroot().build_id();
+        let changes = match &self.former {
+            Some((former, _)) if is_the_same(former) => {
+                let former = former.clone();
+                self.former = Some((former, snapshot));
+                return Ok((summary, None));
+            }
+            former => former.as_ref().map(|(_, former)| snapshot.changes_since(former)),
+        };
         let site = Arc::new(Site::new(mapped, self.site.display().to_string()));
         if let Some(scrubber) = &self.scrubber {
             scrubber.add(&site);
         }
-        self.hosts.set([(HostName::Default, site)]);
-        Ok(())
+        self.hosts.set([(HostName::Default, site.clone())]);
+        self.former = Some((site, snapshot));
+        Ok((summary, changes))
     }
 }

@@ -1,20 +1,24 @@
 //! mkroot: packs a site into a webroot, and looks into one.
 
 use std::error::Error;
-use std::io::{Write, stdout};
-use std::path::Path;
+use std::io::{self, Write, stdout};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use connegd::answer::cases::{self, Malformed};
 use connegd::answer::explain::explain;
-use connegd::build::{self, Config, Options};
+use connegd::build::{self, BuildError, Config, ConfigError, Left, Options, Prior, Snapshot};
 use connegd::cli::args::{Build, Command, Mkroot};
 use connegd::cli::message::{self, Outcome};
 use connegd::cli::progress::Progress;
 use connegd::cli::report::Listing;
 use connegd::http::request::{RequestHead, join_field};
+use connegd::live::{News, Tree};
+use connegd::runtime::Messages;
 use connegd::webroot::{Mapped, OpenFileError, check};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 const PROGRAM: &str = "mkroot";
 
@@ -36,13 +40,74 @@ fn main() -> ExitCode {
 
 fn pack(arguments: &Build) -> Result<Outcome, Box<dyn Error>> {
     let (Some(site), Some(out)) = (&arguments.site, &arguments.out) else { unreachable!("clap requires both") };
+    // What changes while the first webroot is made is seen, and a signal that comes then is not lost.
+    let watching = if arguments.watch { Some(Watching::begin(arguments, site, out)?) } else { None };
+    let options = options(arguments, site)?;
+    let progress = Progress::new(PROGRAM, arguments.quiet);
+    let left = if arguments.fresh { None } else { left(site, out) };
+    let prior = left.as_ref().map(Left::prior);
+    let (summary, snapshot) = build::pack_to(site, out, &options, prior.as_ref(), &progress)?;
+    progress.finish(&summary);
+    if let Some(watching) = watching {
+        watching.follow(arguments.clone(), site.clone(), out.clone(), snapshot)?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn options(arguments: &Build, site: &Path) -> Result<Options, ConfigError> {
     let mut config = config(arguments.config.as_deref(), site)?;
     config.repr_digest |= arguments.repr_digest;
-    let options = Options { negotiate: arguments.negotiate, config };
-    let progress = Progress::new(PROGRAM, arguments.quiet);
-    let summary = build::pack_to(site, out, &options, &progress)?;
-    progress.finish(&summary);
-    Ok(Outcome::Done)
+    Ok(Options { negotiate: arguments.negotiate, config })
+}
+
+/// `mkroot --watch`.
+struct Watching {
+    signals: Signals,
+    tree: Tree,
+    messages: Messages,
+}
+
+impl Watching {
+    fn begin(arguments: &Build, site: &Path, out: &Path) -> Result<Watching, Box<dyn Error>> {
+        let signals = Signals::new([SIGTERM, SIGINT])?;
+        let messages = Messages::new(|message| message::say(PROGRAM, message));
+        let tree = Tree::watch(site, arguments.config.as_deref(), messages.clone())
+            .map_err(|error| named(site, &error))?
+            .ignoring(out);
+        Ok(Watching { signals, tree, messages })
+    }
+
+    /// Packs the site again whenever it has changed, until a signal comes; a webroot that is being written then never gets
+    /// its name.
+    fn follow(self, arguments: Build, site: PathBuf, out: PathBuf, first: Snapshot) -> io::Result<()> {
+        let Watching { mut signals, tree, messages } = self;
+        // Opened now, so that it is the one that was just made, whoever else makes others.
+        let mut former = (Mapped::open(&out).ok(), first);
+        let mut pack = move |report: &News<Progress>| -> Result<(), BuildError> {
+            let options = options(&arguments, &site)?;
+            let (left, seen) = &former;
+            let prior = left.as_ref().map(|left| Prior::new(left, seen.begun()).knowing(seen));
+            let (summary, snapshot) = build::pack_to(&site, &out, &options, prior.as_ref(), report)?;
+            let (changes, took) = (snapshot.changes_since(seen), summary.elapsed.as_secs_f64());
+            messages.say(&format!("{}: packed again in {took:.2} s: {changes}", out.display()));
+            former = (Mapped::open(&out).ok(), snapshot);
+            Ok(())
+        };
+        std::thread::Builder::new().name("watch".into()).spawn(move || {
+            let report = News::new(Progress::in_passing(PROGRAM));
+            tree.follow(|| pack(&report));
+        })?;
+        signals.forever().next();
+        Ok(())
+    }
+}
+
+/// What a former packing left at `out`, to take unchanged contents from.
+fn left(site: &Path, out: &Path) -> Option<Left> {
+    Left::at(out, site).unwrap_or_else(|error| {
+        message::say(PROGRAM, &format!("warning: {}: {error}\nevery file is read", out.display()));
+        None
+    })
 }
 
 fn list(path: &Path, json: bool) -> Result<Outcome, Box<dyn Error>> {
@@ -130,15 +195,15 @@ fn open_or_pack(source: &Path, config_file: Option<&Path>) -> Opened {
     }
     let options = Options { negotiate: true, config: config(config_file, source)? };
     let file = tempfile::tempfile()?;
-    build::pack(source, &file, &options, &Progress::in_passing(PROGRAM))?;
+    build::pack(source, &file, &options, None, &Progress::in_passing(PROGRAM))?;
     Ok(Mapped::from_file(file)?)
 }
 
-fn config(file: Option<&Path>, site: &Path) -> Result<Config, Box<dyn Error>> {
-    Ok(match file {
-        Some(file) => Config::read(file)?,
-        None => Config::of_site(site)?,
-    })
+fn config(file: Option<&Path>, site: &Path) -> Result<Config, ConfigError> {
+    match file {
+        Some(file) => Config::read(file),
+        None => Config::of_site(site),
+    }
 }
 
 fn open(path: &Path) -> Opened {

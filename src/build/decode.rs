@@ -3,6 +3,7 @@
 //! A resource whose variants are all coded would have nothing for a client that understands no coding. Where the codings
 //! are known here, the plain form is made when the site is packed and becomes a variant like any other.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Read;
 
@@ -11,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::config::Configs;
 use super::group::Representations;
 use super::pack::BuildError;
+use super::prior::Prior;
 use super::site::{Candidates, Site};
 use crate::resource::{Note, Policy, coding_names};
 use crate::webroot::writer::Writer;
@@ -37,6 +39,7 @@ pub struct Decoded {
 pub fn add_plain_forms<W: std::io::Write + std::io::Seek>(
     site: &mut Site<'_>,
     configs: &Configs,
+    prior: Option<&Prior<'_>>,
     writer: &mut Writer<W>,
     notes: &mut Vec<Note>,
 ) -> Result<(), BuildError> {
@@ -57,7 +60,7 @@ pub fn add_plain_forms<W: std::io::Write + std::io::Seek>(
             let plain = match made.get(&source) {
                 Some(&known) => known,
                 None => {
-                    let plain = plain_form(site, source, writer, notes)?;
+                    let plain = plain_form(site, source, prior, writer, notes)?;
                     *made.entry(source).or_insert(plain.map(|plain| site.add_decoded(plain)))
                 }
             };
@@ -90,15 +93,22 @@ fn coded_only(site: &Site<'_>, numbers: &[usize]) -> Vec<usize> {
 fn plain_form<W: std::io::Write + std::io::Seek>(
     site: &Site<'_>,
     source: usize,
+    prior: Option<&Prior<'_>>,
     writer: &mut Writer<W>,
     notes: &mut Vec<Note>,
 ) -> Result<Option<Decoded>, BuildError> {
     let file = &site.tree.files[source];
     let known = site.known(source);
     let codings = known.metadata.codings.as_deref().unwrap_or_default();
-    let content =
-        std::fs::read(&file.path).map_err(|source| BuildError::Unreadable { path: file.path.clone(), source })?;
-    if *blake3::hash(&content).as_bytes() != known.digest {
+    let is_known = |content: &[u8]| *blake3::hash(content).as_bytes() == known.digest;
+    let former = prior.and_then(|prior| prior.find(file)).map(|former| former.content());
+    let content = match former.filter(|content| is_known(content)) {
+        Some(content) => Cow::Borrowed(content),
+        None => Cow::Owned(
+            std::fs::read(&file.path).map_err(|source| BuildError::Unreadable { path: file.path.clone(), source })?,
+        ),
+    };
+    if !is_known(&content) {
         return Err(BuildError::Changed { path: file.path.clone() });
     }
     let Some(plain) = decode(&content, codings) else {

@@ -3,9 +3,11 @@
 //! [`walk`] lists the files, [`config`] says what holds in which directory (`fields` which fields go with which
 //! files, `paths` which paths lead elsewhere), [`extensions`] reads metadata off names and
 //! [`type_map`] off type maps, [`pack()`] reads and writes the contents in one pass, [`group`] makes resources of
-//! them, and [`crate::webroot::writer`] writes the index.
+//! them, and [`crate::webroot::writer`] writes the index. Contents that have not changed since a former packing, a
+//! [`Prior`], are copied from its webroot.
 
 pub mod config;
+mod copy;
 mod decode;
 pub mod extensions;
 mod fields;
@@ -14,6 +16,7 @@ mod map_entry;
 mod notes;
 mod pack;
 mod paths;
+mod prior;
 pub mod replace;
 mod site;
 pub mod type_map;
@@ -22,3 +25,4 @@ mod well_known;
 
 pub use config::{Config, ConfigError};
 pub use pack::{BuildError, Options, Report, Summary, Warning, pack, pack_to};
+pub use prior::{Changes, Left, Prior, Snapshot};

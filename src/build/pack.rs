@@ -1,7 +1,9 @@
-//! Walk, read, group, write: a site becomes a webroot in one pass over its bytes.
+//! Walk, read, group, write: a site becomes a webroot in one pass over its bytes, or over those that changed.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,10 +13,11 @@ use sha2::{Digest, Sha256};
 use super::config::{Config, ConfigError, Configs};
 use super::extensions::{Metadata, Naming};
 use super::group::{self, Grouped, MapFile, Representations};
+use super::prior::{self, Former, Prior, Snapshot};
 use super::replace::Replacement;
 use super::site::Site;
 use super::walk::{self, Fingerprint, SourceFile};
-use super::{decode, notes, paths, type_map};
+use super::{copy, decode, notes, paths, type_map};
 use crate::resource::Note;
 use crate::webroot::writer::{BodyId, WriteError, Writer};
 
@@ -61,6 +64,8 @@ pub struct Summary {
     pub files: u64,
     /// Bytes of those files.
     pub bytes: u64,
+    /// Of those files the ones whose contents were taken from a former webroot, unread.
+    pub reused: u64,
     /// Keys in the index.
     pub resources: u64,
     /// Of those, the negotiated ones.
@@ -117,30 +122,44 @@ const BATCH: (u64, usize) = (32 << 20, 1024);
 const SNIFFED: usize = 4096;
 
 /// Packs `site` into the file at `out`, which is replaced at once or, on an error, not at all. `out` may lie
-/// within the site; it does not become part of itself.
+/// within the site; it does not become part of itself. What has not changed since `prior`, a former packing of the same
+/// site, is taken from there; the webroot is the same without.
 ///
 /// # Errors
 ///
 /// If the site cannot be read or changes meanwhile, or `out` cannot be written.
-pub fn pack_to(site: &Path, out: &Path, options: &Options, report: &dyn Report) -> Result<Summary, BuildError> {
+pub fn pack_to(
+    site: &Path,
+    out: &Path,
+    options: &Options,
+    prior: Option<&Prior<'_>>,
+    report: &dyn Report,
+) -> Result<(Summary, Snapshot), BuildError> {
     let unwritable = |source: WriteError| BuildError::Unwritable { path: out.to_path_buf(), source };
     let replacement = Replacement::begin(out).map_err(|error| unwritable(error.into()))?;
-    let summary = write(site, replacement.file(), Some(replacement.target()), options, report);
-    let summary = summary.map_err(|error| match error {
+    let packed = write(site, replacement.file(), Some(replacement.target()), options, prior, report);
+    let (summary, snapshot) = packed.map_err(|error| match error {
         BuildError::Write(source) => unwritable(source),
         other => other,
     })?;
+    prior::mark(replacement.file(), site, snapshot.begun());
     replacement.commit().map_err(|error| unwritable(error.into()))?;
-    Ok(summary)
+    Ok((summary, snapshot))
 }
 
-/// Packs `site` into `out`, an empty file, perhaps one without a name.
+/// Packs `site` into `out`, an empty file, perhaps one without a name; `prior` as for [`pack_to`].
 ///
 /// # Errors
 ///
 /// As [`pack_to`]; `out` is of no use then.
-pub fn pack(site: &Path, out: &File, options: &Options, report: &dyn Report) -> Result<Summary, BuildError> {
-    write(site, out, None, options, report)
+pub fn pack(
+    site: &Path,
+    out: &File,
+    options: &Options,
+    prior: Option<&Prior<'_>>,
+    report: &dyn Report,
+) -> Result<(Summary, Snapshot), BuildError> {
+    write(site, out, None, options, prior, report)
 }
 
 fn write(
@@ -148,102 +167,133 @@ fn write(
     out: &File,
     exclude: Option<&Path>,
     options: &Options,
+    prior: Option<&Prior<'_>>,
     report: &dyn Report,
-) -> Result<Summary, BuildError> {
-    let started = Instant::now();
+) -> Result<(Summary, Snapshot), BuildError> {
+    let (started, begun) = (Instant::now(), SystemTime::now());
     let tree = walk::walk(site, exclude, &mut |warning| report.warn(&warning))?;
     let bytes = tree.files.iter().map(|file| file.length).sum();
     report.begin(tree.files.len() as u64, bytes);
     let configs = Configs::of(&tree, &options.config)?;
 
     let mut writer = Writer::new(BufWriter::with_capacity(PIECE, out))?;
-    let files = add_contents(&tree.files, &configs, options.negotiate, &mut writer, report)?;
+    let contents = Contents { configs: &configs, negotiate: options.negotiate, prior, report };
+    let (files, reused) = contents.add(&tree.files, &mut writer)?;
     let mut site_notes = Vec::new();
     let mut names = Site::new(&tree, &files, &configs, options.negotiate);
-    decode::add_plain_forms(&mut names, &configs, &mut writer, &mut site_notes)?;
-    let Grouped { resources, counts, notes, missing } = group::group(&names, options.negotiate, &configs, &mut writer)?;
-    if !missing.is_empty() {
-        return Err(BuildError::MissingInMaps { site: site.to_path_buf(), missing });
-    }
-    paths::check(&configs, &resources, options.negotiate)?;
-    site_notes.extend(notes);
-    if options.negotiate {
-        site_notes.extend(notes::notes(&names, &configs));
-    }
-    site_notes.sort();
-    report.notes(site, &site_notes);
-    let duplicates_saved = writer.duplicates_saved();
-    let (_, mut written) = writer.finish(&resources, &site_notes)?;
+    decode::add_plain_forms(&mut names, &configs, prior, &mut writer, &mut site_notes)?;
+    let taken = writer.take();
+    let copy_taken = || prior.map_or(Ok(()), |prior| copy::copy(prior.webroot().file(), out, &taken));
+    let index = || -> Result<_, BuildError> {
+        let Grouped { resources, counts, notes, missing } =
+            group::group(&names, options.negotiate, &configs, &mut writer)?;
+        if !missing.is_empty() {
+            return Err(BuildError::MissingInMaps { site: site.to_path_buf(), missing });
+        }
+        paths::check(&configs, &resources, options.negotiate)?;
+        site_notes.extend(notes);
+        if options.negotiate {
+            site_notes.extend(notes::notes(&names, &configs));
+        }
+        site_notes.sort();
+        report.notes(site, &site_notes);
+        let duplicates_saved = writer.duplicates_saved();
+        let former = prior.map(|prior| prior.webroot().webroot());
+        let (_, mut written) = writer.finish(&resources, &site_notes, former)?;
+        Ok((counts, duplicates_saved, written.stream_position()?))
+    };
+    // What is taken over is copied while the index is made.
+    let (copied, indexed) = std::thread::scope(|scope| {
+        let copying = scope.spawn(copy_taken);
+        let indexed = index();
+        (copying.join(), indexed)
+    });
+    let (counts, duplicates_saved, webroot_length) = indexed?;
+    copied.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     // A long duplicate that was taken back may have reached further than the end.
-    let webroot_length = written.stream_position()?;
     out.set_len(webroot_length)?;
-    Ok(Summary {
+    let summary = Summary {
         files: tree.files.len() as u64,
         bytes,
+        reused,
         resources: counts.resources,
         negotiated: counts.negotiated,
         variants: counts.variants,
         duplicates_saved,
         webroot_length,
         elapsed: started.elapsed(),
-    })
+    };
+    drop(names);
+    Ok((summary, Snapshot::new(begun, tree.files)))
 }
 
-/// Reads every file once and writes its content, batch by batch: while one batch is written the next is read
-/// and hashed on all cores. The order of contents is that of the files, so it does not depend on timing.
-fn add_contents<W: Write + Seek>(
-    files: &[SourceFile],
-    configs: &Configs,
+/// Where contents come from, and what decides about them.
+struct Contents<'c> {
+    configs: &'c Configs,
     negotiate: bool,
-    writer: &mut Writer<W>,
-    report: &dyn Report,
-) -> Result<Vec<Representations>, BuildError> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let read_batch = |batch: &[SourceFile]| -> Vec<Result<Found, BuildError>> {
-        batch.par_iter().map(|file| read(file, configs.get(file.directory()), negotiate)).collect()
-    };
+    prior: Option<&'c Prior<'c>>,
+    report: &'c dyn Report,
+}
 
-    let mut known = Vec::with_capacity(files.len());
-    let mut batches = batches(files);
-    let mut current = batches.next();
-    let mut contents = current.map(read_batch);
-    while let (Some(batch), Some(read)) = (current, contents.take()) {
-        let following = batches.next();
-        let write_batch = || -> Result<(), BuildError> {
-            for (file, content) in batch.iter().zip(read) {
-                let future = file.modified > now;
-                if future {
-                    report.warn(&Warning::new(&file.path, "was changed in the future; sent without Last-Modified"));
-                }
-                let modified = Some(file.modified).filter(|_| !future);
-                let Found { metadata, sniffed, type_map, content } = content?;
-                let repr_digest = configs.get(file.directory()).repr_digest;
-                let (body, (digest, repr_digest)) = add_content(file, content, repr_digest, writer, report)?;
-                let length = file.length;
-                known.push(Representations {
-                    metadata,
-                    sniffed,
-                    body,
-                    digest,
-                    repr_digest,
-                    length,
-                    modified,
-                    type_map,
-                });
-            }
-            Ok(())
+impl Contents<'_> {
+    /// Reads every file that changed, once, and writes its content, batch by batch: while one batch is written the next is
+    /// read and hashed on all cores. The order of contents is that of the files, so it does not depend on timing.
+    /// Returns what is known of each file, and how many were not read.
+    fn add<W: Write + Seek>(
+        &self,
+        files: &[SourceFile],
+        writer: &mut Writer<W>,
+    ) -> Result<(Vec<Representations>, u64), BuildError> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let (configs, negotiate, prior, report) = (self.configs, self.negotiate, self.prior, self.report);
+        let read_batch = |batch: &[SourceFile]| -> Vec<Result<Found<'_>, BuildError>> {
+            batch.par_iter().map(|file| find_out(file, configs.get(file.directory()), negotiate, prior)).collect()
         };
-        // The writer stays on this thread (`report` need not be shared); the other threads read ahead.
-        let mut written = Ok(());
-        rayon::in_place_scope(|scope| {
-            let contents = &mut contents;
-            scope.spawn(move |_| *contents = following.map(read_batch));
-            written = write_batch();
-        });
-        written?;
-        current = following;
+
+        let mut known = Vec::with_capacity(files.len());
+        let mut reused = 0;
+        let mut batches = batches(files);
+        let mut current = batches.next();
+        let mut contents = current.map(read_batch);
+        while let (Some(batch), Some(read)) = (current, contents.take()) {
+            let following = batches.next();
+            let write_batch = || -> Result<(), BuildError> {
+                for (file, content) in batch.iter().zip(read) {
+                    let future = file.modified > now;
+                    if future {
+                        report.warn(&Warning::new(&file.path, "was changed in the future; sent without Last-Modified"));
+                    }
+                    let modified = Some(file.modified).filter(|_| !future);
+                    let Found { metadata, sniffed, type_map, content } = content?;
+                    reused += u64::from(matches!(content, Content::Former(..)));
+                    let repr_digest = configs.get(file.directory()).repr_digest;
+                    let (body, (digest, repr_digest)) = add_content(file, content, repr_digest, writer, report)?;
+                    let length = file.length;
+                    known.push(Representations {
+                        metadata,
+                        sniffed,
+                        body,
+                        digest,
+                        repr_digest,
+                        length,
+                        modified,
+                        type_map,
+                    });
+                }
+                Ok(())
+            };
+            // The writer stays on this thread (`report` need not be shared); the other threads read ahead.
+            let mut written = Ok(());
+            rayon::in_place_scope(|scope| {
+                let contents = &mut contents;
+                scope.spawn(move |_| *contents = following.map(read_batch));
+                written = write_batch();
+            });
+            written?;
+            current = following;
+        }
+        Ok((known, reused))
     }
-    Ok(known)
 }
 
 /// Runs of files that are read together: about as many bytes, or files, as [`BATCH`] says.
@@ -267,65 +317,101 @@ fn batches(files: &[SourceFile]) -> impl Iterator<Item = &[SourceFile]> {
 type Digests = ([u8; 32], Option<[u8; 32]>);
 
 /// What a file holds.
-enum Content {
+enum Content<'p> {
     /// Read and hashed.
     Held(Vec<u8>, Digests),
     /// Open, and too long to be held.
     Streamed(File),
+    /// In the former webroot.
+    Former(Former<'p>, Digests),
+}
+
+impl Content<'_> {
+    /// As much of it as tells its type.
+    fn beginning(&self) -> io::Result<Cow<'_, [u8]>> {
+        let mut beginning = match self {
+            Content::Held(content, _) => Cow::Borrowed(&content[..]),
+            Content::Former(former, _) => Cow::Borrowed(former.content()),
+            Content::Streamed(file) => {
+                let mut beginning = vec![0; SNIFFED];
+                let length = file.read_at(&mut beginning, 0)?;
+                beginning.truncate(length);
+                Cow::Owned(beginning)
+            }
+        };
+        if let Cow::Borrowed(whole) = &mut beginning {
+            *whole = &whole[..whole.len().min(SNIFFED)];
+        }
+        Ok(beginning)
+    }
 }
 
 /// What was found out about a file.
-struct Found {
+struct Found<'p> {
     metadata: Metadata,
     /// Whether its type is that of its beginning.
     sniffed: bool,
     type_map: Option<MapFile>,
-    content: Content,
+    content: Content<'p>,
 }
 
-/// Reads a file, unless it is long. That it did not grow or shrink meanwhile its fingerprint tells.
-fn read(source: &SourceFile, config: &Config, negotiate: bool) -> Result<Found, BuildError> {
+/// Finds out about a file. It is read, unless it is long or has not changed since `prior`.
+fn find_out<'p>(
+    source: &SourceFile,
+    config: &Config,
+    negotiate: bool,
+    prior: Option<&Prior<'p>>,
+) -> Result<Found<'p>, BuildError> {
     let naming = Naming::new(config);
-    let mut file = File::open(&source.path).map_err(|error| failure(source, error))?;
     let mut metadata = naming.describe(source.name());
     let is_map = negotiate && metadata.is_type_map();
     let sniffed = metadata.content_type.is_none() && config.builtin_extensions && !is_map;
-    let held = source.length < STREAMED || is_map;
-    let wanted = if held {
-        source.length as usize
-    } else if sniffed {
-        SNIFFED
-    } else {
-        0
+    let content = match prior.filter(|_| !is_map).and_then(|prior| prior.find(source)) {
+        Some(former) => former_content(former, config.repr_digest),
+        None => read(source, config.repr_digest, is_map)?,
     };
-    let mut beginning = Vec::with_capacity(wanted);
-    while beginning.len() < wanted {
-        match rustix::io::read(&file, rustix::buffer::spare_capacity(&mut beginning)) {
+    if sniffed {
+        // The type found is that of the bytes as they are, so no coding is left to be undone.
+        metadata.codings = None;
+        let found = sniff(&content.beginning().map_err(|error| failure(source, error))?);
+        metadata.content_type = Some(naming.content_type(found, metadata.charset.as_deref()));
+    }
+    let type_map = match &content {
+        Content::Held(content, _) if is_map => {
+            Some(MapFile { parsed: type_map::parse(content, config.settings.policy), content: content.clone() })
+        }
+        _ => None,
+    };
+    Ok(Found { metadata, sniffed, type_map, content })
+}
+
+/// A content that is taken over. Only the digest that was not wanted before must be made of it.
+fn former_content(former: Former<'_>, repr_digest: bool) -> Content<'_> {
+    let sha256 = || former.repr_digest().unwrap_or_else(|| Sha256::digest(former.content()).into());
+    let digests = (former.digest(), repr_digest.then(sha256));
+    Content::Former(former, digests)
+}
+
+/// Reads a file, or opens it if it is long and need not be `held`. That it did not grow or shrink meanwhile its
+/// fingerprint tells.
+fn read(source: &SourceFile, repr_digest: bool, held: bool) -> Result<Content<'static>, BuildError> {
+    let file = File::open(&source.path).map_err(|error| failure(source, error))?;
+    if source.length >= STREAMED && !held {
+        return Ok(Content::Streamed(file));
+    }
+    let wanted = source.length as usize;
+    let mut content = Vec::with_capacity(wanted);
+    while content.len() < wanted {
+        match rustix::io::read(&file, rustix::buffer::spare_capacity(&mut content)) {
             Ok(0) => break,
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(failure(source, error.into())),
         }
     }
-    if sniffed {
-        // The type found is that of the bytes as they are, so no coding is left to be undone.
-        metadata.codings = None;
-        let found = sniff(&beginning[..beginning.len().min(SNIFFED)]);
-        metadata.content_type = Some(naming.content_type(found, metadata.charset.as_deref()));
-    }
-    let type_map = is_map.then(|| {
-        let parsed = type_map::parse(&beginning, config.settings.policy);
-        MapFile { parsed, content: beginning.clone() }
-    });
-    let content = if held {
-        unchanged(source, &file, beginning.len() as u64)?;
-        let digest = *blake3::hash(&beginning).as_bytes();
-        let repr_digest = config.repr_digest.then(|| Sha256::digest(&beginning).into());
-        Content::Held(beginning, (digest, repr_digest))
-    } else {
-        file.rewind().map_err(|error| failure(source, error))?;
-        Content::Streamed(file)
-    };
-    Ok(Found { metadata, sniffed, type_map, content })
+    unchanged(source, &file, content.len() as u64)?;
+    let digest = *blake3::hash(&content).as_bytes();
+    let repr_digest = repr_digest.then(|| Sha256::digest(&content).into());
+    Ok(Content::Held(content, (digest, repr_digest)))
 }
 
 fn failure(source: &SourceFile, error: io::Error) -> BuildError {
@@ -347,12 +433,17 @@ fn unchanged(source: &SourceFile, file: &File, length: u64) -> Result<(), BuildE
 /// Writes a content, unless it is there already; a long one is read and hashed on the way.
 fn add_content<W: Write + Seek>(
     source: &SourceFile,
-    content: Content,
+    content: Content<'_>,
     repr_digest: bool,
     writer: &mut Writer<W>,
     report: &dyn Report,
 ) -> Result<(BodyId, Digests), BuildError> {
     let mut file = match content {
+        Content::Former(former, digests) => {
+            let body = writer.add_former_body(former.range(), digests.0)?;
+            report.advance(source.length);
+            return Ok((body, digests));
+        }
         Content::Held(content, digests) => {
             let body = writer.add_body(&content, digests.0)?;
             report.advance(source.length);
@@ -398,7 +489,14 @@ mod tests {
     #[test]
     fn batches_hold_bounded_bytes_and_few_long_files() {
         let fingerprint = Fingerprint::from(&std::fs::metadata(".").expect("the directory"));
-        let file = |length| SourceFile { path: "x".into(), key: b"/x".to_vec(), length, modified: 0, fingerprint };
+        let file = |length| SourceFile {
+            path: "x".into(),
+            key: b"/x".to_vec(),
+            length,
+            modified: 0,
+            fingerprint,
+            settled: (0, 0),
+        };
         for (length, count, most) in [(0, 5000, BATCH.1), (1 << 20, 100, 32), (STREAMED, 9, 2), (u64::MAX, 5, 2)] {
             let files = vec![file(length); count];
             let sizes: Vec<_> = batches(&files).map(<[SourceFile]>::len).collect();

@@ -1,11 +1,13 @@
 //! The tree of a site → its files and directories, sorted.
 
-use std::fs::Metadata;
+use std::ffi::OsStr;
+use std::fs::{self, DirEntry, Metadata};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use walkdir::{DirEntry, WalkDir};
+use rayon::prelude::*;
 
 use super::config;
 use super::pack::{BuildError, Warning};
@@ -23,6 +25,8 @@ pub struct SourceFile {
     pub modified: u64,
     /// By which a change is noticed.
     pub fingerprint: Fingerprint,
+    /// Since when it is known to have been what it is, under this name.
+    pub settled: Moment,
 }
 
 impl SourceFile {
@@ -38,25 +42,40 @@ impl SourceFile {
     }
 }
 
+/// A time in seconds since 1970, and nanoseconds of the second that began then.
+pub type Moment = (i64, i64);
+
 /// What the file system says of a file's identity and age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     device: u64,
     inode: u64,
     length: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
+    modified: Moment,
+    changed: Moment,
 }
 
 impl Fingerprint {
-    /// Whether the other one is that of the same file, however it has changed.
-    pub fn is_same_file(&self, other: &Fingerprint) -> bool {
-        (self.device, self.inode) == (other.device, other.inode)
+    /// The same file has the same one of these, whatever becomes of its content.
+    pub fn identity(&self) -> (u64, u64) {
+        (self.device, self.inode)
     }
 
-    /// Whether the content is likely to be the same as well: nobody has written to it in between.
+    /// When last its content, its dates, its mode or its name changed. Unlike the date of the content alone this cannot
+    /// be set back.
+    fn touched(&self) -> Moment {
+        self.modified.max(self.changed)
+    }
+
+    /// When a directory was last put where it is, as far as that can be told: what comes and goes in it sets both of its
+    /// dates, moving it the one alone.
+    fn moved(&self) -> Moment {
+        if self.changed == self.modified { Moment::default() } else { self.changed }
+    }
+
+    /// Whether nobody has written to the file between this one and the other, as far as its dates tell.
     pub fn has_same_content(&self, other: &Fingerprint) -> bool {
-        self.is_same_file(other) && (self.length, self.modified) == (other.length, other.modified)
+        (self.identity(), self.length, self.modified) == (other.identity(), other.length, other.modified)
     }
 }
 
@@ -91,97 +110,180 @@ pub struct Tree {
 ///
 /// If a directory cannot be read, or vanishes.
 pub fn walk(site: &Path, exclude: Option<&Path>, warn: &mut dyn FnMut(Warning)) -> Result<Tree, BuildError> {
-    let unreadable = |path: &Path, source| BuildError::Unreadable { path: path.to_path_buf(), source };
     let root = site.canonicalize().map_err(|error| unreadable(site, error))?;
-    if !root.is_dir() {
+    let metadata = root.metadata().map_err(|error| unreadable(site, error))?;
+    if !metadata.is_dir() {
         return Err(BuildError::NotADirectory { path: site.to_path_buf() });
     }
-    let mut tree = Tree::default();
-    let mut entries = WalkDir::new(&root).follow_links(true).sort_by_file_name().into_iter();
-    while let Some(entry) = entries.next() {
-        let shown = |path: &Path| site.join(path.strip_prefix(&root).unwrap_or(path));
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(error) => {
-                let path = shown(error.path().unwrap_or(&root));
-                if hidden(&path) {
-                    continue;
-                }
-                if error.loop_ancestor().is_some() {
-                    warn(Warning::new(path, "is a symbolic link to a directory it lies in; skipped"));
-                    continue;
-                }
-                let dangling = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
-                if dangling {
-                    warn(Warning::new(path, "is a symbolic link to nothing; skipped"));
-                    continue;
-                }
-                return Err(BuildError::Unreadable { path, source: error.into() });
-            }
-        };
-        let is_root = entry.depth() == 0;
-        if !is_root && hidden(entry.path()) {
-            if entry.depth() > 1 && entry.file_name() == config::FILE_NAME {
-                let key = key(&root, entry.path().parent().unwrap_or(&root), true);
-                tree.configurations.push((key, shown(entry.path())));
-            }
-            skip(&mut entries, &entry);
-            continue;
+    // It is known by its canonical path, and it lies there or not at all.
+    let excluded = exclude.and_then(|path| path.strip_prefix(&root).ok());
+    let excluded = excluded.map(|path| [b"/", path.as_os_str().as_bytes()].concat());
+    let fingerprint = Fingerprint::from(&metadata);
+    let top = Directory {
+        path: site.to_path_buf(),
+        key: b"/".to_vec(),
+        above: None,
+        identity: fingerprint.identity(),
+        settled: fingerprint.moved(),
+    };
+    let mut walk = Walk { root: &root, excluded, directories: vec![top] };
+    // Level by level, each level on all cores: recursion would be bounded by the stack.
+    let mut listings = Vec::new();
+    while listings.len() < walk.directories.len() {
+        let level = listings.len()..walk.directories.len();
+        let found: Vec<_> = level.into_par_iter().map(|number| walk.list(number)).collect();
+        for listing in found {
+            let (entries, directories) = listing?;
+            listings.push((walk.directories.len(), entries));
+            walk.directories.extend(directories);
         }
-        if entry.path_is_symlink() && !is_root {
-            let target = entry.path().canonicalize().map_err(|error| unreadable(&shown(entry.path()), error))?;
-            let reason = match target.strip_prefix(&root) {
-                Err(_) => Some("is a symbolic link that leads out of the site; skipped"),
+    }
+    Ok(in_order(walk.directories, listings, warn))
+}
+
+/// A directory of the site.
+struct Directory {
+    path: PathBuf,
+    key: Vec<u8>,
+    /// The number of the one it lies in.
+    above: Option<usize>,
+    identity: (u64, u64),
+    /// Since when it is known to have been where it is.
+    settled: Moment,
+}
+
+/// What is found in a directory.
+enum Entry {
+    File(SourceFile),
+    /// The next of the directories that lie in this one.
+    Directory,
+    Configuration(PathBuf),
+    Skipped(Warning),
+}
+
+/// The entries of a directory, and the number of the first directory among them.
+type Listing = (usize, Vec<Entry>);
+
+struct Walk<'w> {
+    /// The canonical path of the site.
+    root: &'w Path,
+    /// The key of the file that is left out.
+    excluded: Option<Vec<u8>>,
+    /// Those found so far; each comes behind the one it lies in.
+    directories: Vec<Directory>,
+}
+
+impl Walk<'_> {
+    /// The entries of a directory, sorted by name, and those of them that are directories.
+    fn list(&self, number: usize) -> Result<(Vec<Entry>, Vec<Directory>), BuildError> {
+        let path = &self.directories[number].path;
+        let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let entries = entries.map_err(|error| unreadable(path, error))?;
+        let mut named: Vec<_> = entries.into_iter().map(|entry| (entry.file_name(), entry)).collect();
+        named.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let found: Vec<_> = named.par_iter().map(|(name, entry)| self.visit(number, name, entry)).collect();
+        let (mut entries, mut directories) = (Vec::with_capacity(found.len()), Vec::new());
+        for found in found {
+            match found? {
+                Found::Nothing => {}
+                Found::Directory(directory) => {
+                    entries.push(Entry::Directory);
+                    directories.push(directory);
+                }
+                Found::Entry(entry) => entries.push(entry),
+            }
+        }
+        Ok((entries, directories))
+    }
+
+    /// What an entry of the directory with this number is.
+    fn visit(&self, number: usize, name: &OsStr, entry: &DirEntry) -> Result<Found, BuildError> {
+        let directory = &self.directories[number];
+        let path = directory.path.join(name);
+        let skipped = |what| Ok(Found::Entry(Entry::Skipped(Warning::new(&path, what))));
+        if name.as_bytes().starts_with(b".") {
+            let configures = name == config::FILE_NAME && directory.above.is_some() && path.exists();
+            return Ok(if configures { Found::Entry(Entry::Configuration(path)) } else { Found::Nothing });
+        }
+        let key = [&directory.key, name.as_bytes()].concat();
+        if self.excluded.as_ref() == Some(&key) {
+            return Ok(Found::Nothing);
+        }
+        let mut metadata = entry.metadata().map_err(|error| unreadable(&path, error))?;
+        let mut settled = directory.settled;
+        if metadata.is_symlink() {
+            settled = settled.max(Fingerprint::from(&metadata).touched());
+            let Ok(target) = path.metadata() else { return skipped("is a symbolic link to nothing; skipped") };
+            if target.is_dir() && self.lies_in(number, Fingerprint::from(&target).identity()) {
+                return skipped("is a symbolic link to a directory it lies in; skipped");
+            }
+            let real = path.canonicalize().map_err(|error| unreadable(&path, error))?;
+            match real.strip_prefix(self.root) {
+                Err(_) => return skipped("is a symbolic link that leads out of the site; skipped"),
                 Ok(inside) if inside.iter().any(|segment| segment.as_bytes().starts_with(b".")) => {
-                    Some("is a symbolic link to a dot file or into a dot directory; skipped")
+                    return skipped("is a symbolic link to a dot file or into a dot directory; skipped");
                 }
-                Ok(_) => None,
-            };
-            if let Some(reason) = reason {
-                warn(Warning::new(shown(entry.path()), reason));
-                skip(&mut entries, &entry);
-                continue;
+                Ok(_) => metadata = target,
             }
         }
-        if exclude == Some(entry.path()) {
-            continue;
-        }
-        let metadata = entry.metadata().map_err(|error| unreadable(&shown(entry.path()), error.into()))?;
-        let key = key(&root, entry.path(), metadata.is_dir());
+        let fingerprint = Fingerprint::from(&metadata);
         if metadata.is_dir() {
-            tree.directories.push(key);
-        } else if metadata.is_file() {
-            tree.files.push(SourceFile {
-                path: shown(entry.path()),
-                key,
-                length: metadata.len(),
-                modified: u64::try_from(metadata.mtime()).unwrap_or(0),
-                fingerprint: Fingerprint::from(&metadata),
-            });
-        } else {
-            warn(Warning::new(shown(entry.path()), "is neither a file nor a directory; skipped"));
+            let key = [&key[..], b"/"].concat();
+            let settled = settled.max(fingerprint.moved());
+            let (above, identity) = (Some(number), fingerprint.identity());
+            return Ok(Found::Directory(Directory { path, key, above, identity, settled }));
+        }
+        if !metadata.is_file() {
+            return skipped("is neither a file nor a directory; skipped");
+        }
+        Ok(Found::Entry(Entry::File(SourceFile {
+            path,
+            key,
+            length: metadata.len(),
+            modified: u64::try_from(metadata.mtime()).unwrap_or(0),
+            fingerprint,
+            settled: settled.max(fingerprint.touched()),
+        })))
+    }
+
+    /// Whether the directory with this number is, or lies in, the one with this identity.
+    fn lies_in(&self, number: usize, identity: (u64, u64)) -> bool {
+        let above = |&number: &usize| self.directories[number].above;
+        std::iter::successors(Some(number), above).any(|number| self.directories[number].identity == identity)
+    }
+}
+
+/// An entry, or what is none of the site's, or is listed itself.
+enum Found {
+    Nothing,
+    Directory(Directory),
+    Entry(Entry),
+}
+
+/// The tree that these directories and listings make, each directory's entries where it stands among those of the one it
+/// lies in. What was skipped is reported in the same order.
+fn in_order(directories: Vec<Directory>, listings: Vec<Listing>, warn: &mut dyn FnMut(Warning)) -> Tree {
+    let mut tree = Tree { files: Vec::new(), directories: vec![b"/".to_vec()], configurations: Vec::new() };
+    let keys: Vec<_> = directories.into_iter().map(|directory| directory.key).collect();
+    let mut listings: Vec<_> = listings.into_iter().map(|(first, entries)| (first, entries.into_iter())).collect();
+    let mut inside = vec![0];
+    while let Some(&number) = inside.last() {
+        let (next, entries) = &mut listings[number];
+        match entries.next() {
+            None => drop(inside.pop()),
+            Some(Entry::File(file)) => tree.files.push(file),
+            Some(Entry::Configuration(path)) => tree.configurations.push((keys[number].clone(), path)),
+            Some(Entry::Skipped(warning)) => warn(warning),
+            Some(Entry::Directory) => {
+                tree.directories.push(keys[*next].clone());
+                inside.push(*next);
+                *next += 1;
+            }
         }
     }
-    Ok(tree)
+    tree
 }
 
-/// The key of a file or directory below `root`.
-fn key(root: &Path, path: &Path, is_directory: bool) -> Vec<u8> {
-    let mut key = b"/".to_vec();
-    key.extend(path.strip_prefix(root).unwrap_or(path).as_os_str().as_bytes());
-    if is_directory && key.len() > 1 {
-        key.push(b'/');
-    }
-    key
-}
-
-/// Whether the last segment begins with a dot.
-fn hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"."))
-}
-
-fn skip(entries: &mut walkdir::IntoIter, entry: &DirEntry) {
-    if entry.file_type().is_dir() {
-        entries.skip_current_dir();
-    }
+fn unreadable(path: &Path, source: io::Error) -> BuildError {
+    BuildError::Unreadable { path: path.to_path_buf(), source }
 }

@@ -32,7 +32,7 @@ pub struct Mkroot {
 }
 
 /// `mkroot SITE_DIR OUT.webroot`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Build {
     /// Let names without extensions choose among the files that have them (Apache's MultiViews).
     #[arg(long)]
@@ -43,6 +43,12 @@ pub struct Build {
     /// Send files with Repr-Digest, a digest of their contents (RFC 9530).
     #[arg(long)]
     pub repr_digest: bool,
+    /// Read every file, also those that seem unchanged since OUT.webroot was made.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Go on, and pack the site again whenever it changes, until SIGTERM or SIGINT.
+    #[arg(long)]
+    pub watch: bool,
     /// Show no progress and no summary.
     #[arg(long, short)]
     pub quiet: bool,

@@ -38,12 +38,23 @@ impl Progress {
         if !self.shown {
             return;
         }
-        let Summary { files, bytes, resources, negotiated, variants, duplicates_saved, webroot_length, elapsed } =
-            *summary;
+        let Summary {
+            files,
+            bytes,
+            reused,
+            resources,
+            negotiated,
+            variants,
+            duplicates_saved,
+            webroot_length,
+            elapsed,
+        } = *summary;
+        let unread =
+            if reused > 0 { format!(", {} of them taken over unread,", HumanCount(reused)) } else { String::new() };
         message::say(
             self.program,
             &format!(
-                "{} files ({}) became {} resources, {} of them negotiated between {} variants\n\
+                "{} files ({}){unread} became {} resources, {} of them negotiated between {} variants\n\
                  {} written, {} saved by duplicates, in {:.2?}",
                 HumanCount(files),
                 HumanBytes(bytes),

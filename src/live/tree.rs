@@ -29,6 +29,8 @@ pub struct Tree {
     site: PathBuf,
     /// The file of settings, if it is another than the site's own.
     settings: Option<PathBuf>,
+    /// A file in the site that is no part of it.
+    ignored: Option<PathBuf>,
     watch: Watch,
     events: Receiver<Event>,
     sender: Sender<Event>,
@@ -47,12 +49,21 @@ impl Tree {
         let watch = Watch::new(sender.clone()).map_err(io::Error::other)?;
         let settings = settings.map(Path::canonicalize).transpose()?;
         let site = site.canonicalize()?;
-        let mut tree = Tree { site, settings, watch, events, sender, messages, is_watched: false };
+        let mut tree = Tree { site, settings, ignored: None, watch, events, sender, messages, is_watched: false };
         if let Err(error) = tree.watch_all() {
             let every = UNWATCHED.as_secs();
             tree.messages.say(&format!("{}: {error}; looking every {every} s instead", tree.site.display()));
         }
         Ok(tree)
+    }
+
+    /// The same, but changes of `file`, which is what packing makes, are none of the site.
+    pub fn ignoring(self, file: &Path) -> Tree {
+        let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let ignored = parent.canonicalize().ok().zip(file.file_name()).map(|(parent, name)| parent.join(name));
+        // A link is replaced where it leads.
+        let ignored = ignored.map(|path| path.canonicalize().unwrap_or(path));
+        Tree { ignored, ..self }
     }
 
     fn watch_all(&mut self) -> notify::Result<()> {
@@ -97,13 +108,15 @@ impl Tree {
     /// Whether an event is about something that is packed, or decides how.
     fn concerns(&self, event: &Event) -> bool {
         let Event::Changed(paths) = event else { return true };
-        paths.iter().any(|path| match path.strip_prefix(&self.site) {
-            Ok(inside) => {
-                let is_settings = path.file_name().is_some_and(|name| name == FILE_NAME);
-                let place = if is_settings { inside.parent().unwrap_or(inside) } else { inside };
-                !place.iter().any(|segment| segment.as_bytes().starts_with(b"."))
+        paths.iter().filter(|path| Some(*path) != self.ignored.as_ref()).any(|path| {
+            match path.strip_prefix(&self.site) {
+                Ok(inside) => {
+                    let is_settings = path.file_name().is_some_and(|name| name == FILE_NAME);
+                    let place = if is_settings { inside.parent().unwrap_or(inside) } else { inside };
+                    !place.iter().any(|segment| segment.as_bytes().starts_with(b"."))
+                }
+                Err(_) => self.settings.as_ref() == Some(path),
             }
-            Err(_) => self.settings.as_ref() == Some(path),
         })
     }
 }

@@ -193,7 +193,7 @@ mod tests {
     fn site(name: &str) -> Arc<Site> {
         let mut writer = Writer::new(Cursor::new(Vec::new())).expect("a writer");
         writer.add_settings(&Default::default()).expect("settings");
-        let (_, bytes) = writer.finish(&[], &[]).expect("a webroot");
+        let (_, bytes) = writer.finish(&[], &[], None).expect("a webroot");
         let mut file = tempfile::tempfile().expect("a file");
         std::io::Write::write_all(&mut file, bytes.get_ref()).expect("a file");
         Arc::new(Site::new(Mapped::from_file(file).expect("a webroot"), name))

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::index;
@@ -345,6 +346,28 @@ impl<'a> Webroot<'a> {
         let slot = index::slot(key, self.layout.hash_key, self.records(DISPLACEMENTS), resources.len())?;
         let record = resources.get(slot)?;
         (self.string(record.key) == key).then_some(Resource { webroot: *self, record })
+    }
+
+    /// The perfect hash of `keys`, which must be sorted, if they are those of this webroot. It depends on them alone, so it is
+    /// the one that [`index::table`] would find again.
+    pub fn table_of(&self, keys: &[&[u8]]) -> Option<index::Table> {
+        let records = self.records::<ResourceRecord>(RESOURCES);
+        let displacements = self.records(DISPLACEMENTS);
+        let hash_key = self.layout.hash_key;
+        let slot = |key: &&[u8]| {
+            let slot = index::slot(key, hash_key, displacements, records.len())?;
+            (self.string(records[slot].key) == *key).then_some(slot)
+        };
+        // As many keys as slots, each in one of its own: then none is left over.
+        if keys.len() != records.len() || keys.windows(2).any(|pair| pair[0] == pair[1]) {
+            return None;
+        }
+        let slots: Vec<_> = keys.par_iter().map(slot).collect::<Option<_>>()?;
+        let mut order = vec![0; keys.len()];
+        for (number, slot) in slots.into_iter().enumerate() {
+            order[slot] = number;
+        }
+        Some(index::Table { hash_key, displacements: displacements.to_vec(), order })
     }
 
     /// The redirect for all that lies below the longest path that `key` begins with, and what `key` has behind that path.

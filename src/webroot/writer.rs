@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::io::{self, Seek, SeekFrom, Write};
+use std::ops::Range;
 
 use zerocopy::{FromZeros, Immutable, IntoBytes};
 
 use super::index::{self, TableError};
 use super::layout::*;
+use super::reader::Webroot;
 use crate::http::Status;
 use crate::http::response::Block;
 use crate::resource::{Dimensions, Note, Settings, Variant};
@@ -124,11 +126,25 @@ pub enum WriteError {
     TooMany(&'static str),
 }
 
+/// Bytes of a former webroot that are to stand in the new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Where they stand in the former one.
+    pub from: u64,
+    /// Where they are to stand.
+    pub to: u64,
+    /// How many they are.
+    pub length: u64,
+}
+
 /// Writes one webroot to `out`, which must be empty and be read by nobody until [`Writer::finish`] is done.
 pub struct Writer<W> {
     out: W,
     /// Where the next byte goes.
     position: u64,
+    /// Where `out` stands.
+    written_to: u64,
+    taken: Vec<Taken>,
     bodies: Vec<BodyRecord>,
     by_digest: HashMap<[u8; 32], BodyId>,
     duplicates_saved: u64,
@@ -151,6 +167,8 @@ impl<W: Write + Seek> Writer<W> {
         Ok(Writer {
             out,
             position: PAGE,
+            written_to: PAGE,
+            taken: Vec::new(),
             bodies: Vec::new(),
             by_digest: HashMap::new(),
             duplicates_saved: 0,
@@ -179,8 +197,37 @@ impl<W: Write + Seek> Writer<W> {
             return Ok(body);
         }
         let offset = self.start_body(content.len() as u64)?;
-        self.out.write_all(content)?;
-        self.end_body(offset, content.len() as u64, digest)
+        self.write(content)?;
+        self.end_body(offset, digest)
+    }
+
+    /// Adds a content, whose BLAKE3 digest is `digest`, that stands in a former webroot at `range`. Unless it is there
+    /// already only room is left for it: see [`Writer::take`].
+    ///
+    /// # Errors
+    ///
+    /// If `out` cannot be written.
+    pub fn add_former_body(&mut self, range: Range<u64>, digest: [u8; 32]) -> Result<BodyId, WriteError> {
+        let length = range.end - range.start;
+        if let Some(&body) = self.by_digest.get(&digest) {
+            self.duplicates_saved += length;
+            return Ok(body);
+        }
+        let offset = self.start_body(length)?;
+        match self.taken.last_mut() {
+            Some(last) if (last.from + last.length, last.to + last.length) == (range.start, offset) => {
+                last.length += length;
+            }
+            _ => self.taken.push(Taken { from: range.start, to: offset, length }),
+        }
+        self.position += length;
+        self.end_body(offset, digest)
+    }
+
+    /// What was to be taken over from a former webroot since this was last asked for. The writer neither writes nor reads
+    /// there, so it can be copied at any time before `out` is of use.
+    pub fn take(&mut self) -> Vec<Taken> {
+        std::mem::take(&mut self.taken)
     }
 
     /// Adds a content of `length` bytes that comes in pieces; `next_piece` gives an empty one at the end.
@@ -199,24 +246,21 @@ impl<W: Write + Seek> Writer<W> {
         let offset = self.start_body(length)?;
         let mut hasher = blake3::Hasher::new();
         let mut piece = Vec::new();
-        let mut written = 0;
         loop {
             next_piece(&mut piece)?;
             if piece.is_empty() {
                 break;
             }
             hasher.update_rayon(&piece);
-            self.out.write_all(&piece).map_err(WriteError::Io)?;
-            written += piece.len() as u64;
+            self.write(&piece)?;
         }
         let digest = *hasher.finalize().as_bytes();
         if let Some(&body) = self.by_digest.get(&digest) {
-            self.duplicates_saved += written;
+            self.duplicates_saved += self.position - offset;
             self.position = before;
-            self.out.seek(SeekFrom::Start(before)).map_err(WriteError::Io)?;
             return Ok((body, digest));
         }
-        Ok((self.end_body(offset, written, digest)?, digest))
+        Ok((self.end_body(offset, digest)?, digest))
     }
 
     /// Moves to where a body of `length` bytes goes.
@@ -227,8 +271,8 @@ impl<W: Write + Seek> Writer<W> {
         Ok(self.position)
     }
 
-    fn end_body(&mut self, offset: u64, length: u64, digest: [u8; 32]) -> Result<BodyId, WriteError> {
-        self.position = offset + length;
+    fn end_body(&mut self, offset: u64, digest: [u8; 32]) -> Result<BodyId, WriteError> {
+        let length = self.position - offset;
         let body = BodyId(u32::try_from(self.bodies.len()).map_err(|_| WriteError::TooMany("bodies"))?);
         self.bodies.push(BodyRecord { offset: offset.into(), length: length.into(), digest });
         self.by_digest.insert(digest, body);
@@ -345,14 +389,23 @@ impl<W: Write + Seek> Writer<W> {
     }
 
     /// Writes the index of `resources` (keys and what they answer, sorted by key), then the header. `notes` go
-    /// with it. Returns the build id and `out`, positioned at its end.
+    /// with it. If `former` has the same keys, their perfect hash is taken from there. Returns the build id and `out`,
+    /// positioned at its end.
     ///
     /// # Errors
     ///
     /// If two keys are equal, or `out` cannot be written.
-    pub fn finish(mut self, resources: &[(Vec<u8>, TargetDraft)], notes: &[Note]) -> Result<([u8; 16], W), WriteError> {
+    pub fn finish(
+        mut self,
+        resources: &[(Vec<u8>, TargetDraft)],
+        notes: &[Note],
+        former: Option<Webroot<'_>>,
+    ) -> Result<([u8; 16], W), WriteError> {
         let keys: Vec<_> = resources.iter().map(|(key, _)| key.as_slice()).collect();
-        let table = index::table(&keys)?;
+        let table = match former.and_then(|former| former.table_of(&keys)) {
+            Some(table) => table,
+            None => index::table(&keys)?,
+        };
         let mut targets = Vec::new();
         let mut records = Vec::with_capacity(resources.len());
         for &number in &table.order {
@@ -469,18 +522,26 @@ impl<W: Write + Seek> Writer<W> {
         summer.update(&[0; 8][..padding as usize]);
         let bytes = records.as_bytes();
         summer.update(bytes);
-        self.out.write_all(bytes)?;
         let section = SectionRecord { offset: self.position.into(), length: (bytes.len() as u64).into() };
-        self.position += bytes.len() as u64;
+        self.write(bytes)?;
         Ok(section)
     }
 
     /// Writes zeros up to the next multiple of `boundary`; returns how many.
     fn pad_to(&mut self, boundary: u64) -> Result<u64, WriteError> {
         let padding = self.position.next_multiple_of(boundary) - self.position;
-        self.out.write_all(&[0; PAGE as usize][..padding as usize])?;
-        self.position += padding;
+        self.write(&[0; PAGE as usize][..padding as usize])?;
         Ok(padding)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        if self.written_to != self.position {
+            self.out.seek(SeekFrom::Start(self.position))?;
+        }
+        self.out.write_all(bytes)?;
+        self.position += bytes.len() as u64;
+        self.written_to = self.position;
+        Ok(())
     }
 }
 

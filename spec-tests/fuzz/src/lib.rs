@@ -49,7 +49,7 @@ pub fn webroot(policy: Policy) -> Mapped {
     let config = Config { settings, directory_index, ..Config::default() };
     let config = config.refined(TABLES, "site".as_ref(), b"/").expect("a configuration");
     let file = tempfile::tempfile().expect("a file");
-    build::pack(site.path(), &file, &Options { negotiate: true, config }, &Quiet).expect("a webroot");
+    build::pack(site.path(), &file, &Options { negotiate: true, config }, None, &Quiet).expect("a webroot");
     Mapped::from_file(file).expect("a sound webroot")
 }
 

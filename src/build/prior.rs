@@ -1,0 +1,235 @@
+//! A former packing of the same site: which contents have not changed since, and where in its webroot they lie.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use rustix::fs::XattrFlags;
+
+use super::walk::{Fingerprint, Moment, SourceFile};
+use crate::http::date;
+use crate::http::response::field_value;
+use crate::webroot::{Mapped, OpenError, OpenFileError, StoredVariant, Target, Webroot};
+
+/// How much older than a packing a file must be to be trusted in the next one. The clocks by which file systems stamp files
+/// are coarse, the worst to two seconds: what is written after it was read can bear the date it had before.
+const UNCERTAIN: Duration = Duration::from_secs(2);
+
+/// A former packing of the same site, from which unchanged contents are taken unread.
+///
+/// A content is unchanged if nothing about its file has been since two seconds before that packing began, neither what it
+/// holds nor its dates, mode or name, and besides:
+///
+/// - if it is known what the packing saw ([`Prior::knowing`]), the file is the same in all that the file system says of it;
+/// - if there is the webroot only, its length is that of the content there, and the date of its content the Last-Modified.
+///
+/// What cannot be found in the webroot under the file's own whole name is read again: type maps, files dated in the future,
+/// files that a redirect hides. Contents are taken as they are in the former webroot, and their digests with them: what
+/// was damaged there since is damaged in the new one too, and [`crate::webroot::check::verify`] finds it.
+pub struct Prior<'p> {
+    webroot: &'p Mapped,
+    /// Before when files must be settled.
+    trusted: Moment,
+    seen: Option<HashMap<&'p [u8], Fingerprint>>,
+}
+
+/// What a packing saw of every file: for who packs the same site again and again.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    begun: SystemTime,
+    files: Vec<(Vec<u8>, Fingerprint)>,
+}
+
+impl Snapshot {
+    /// Of a packing that began then and saw these files.
+    pub(super) fn new(begun: SystemTime, files: Vec<SourceFile>) -> Snapshot {
+        Snapshot { begun, files: files.into_iter().map(|file| (file.key, file.fingerprint)).collect() }
+    }
+
+    /// When the packing began.
+    pub fn begun(&self) -> SystemTime {
+        self.begun
+    }
+
+    /// What has happened to the files since `former`, which is of the same site.
+    pub fn changes_since(&self, former: &Snapshot) -> Changes {
+        let mut before: HashMap<_, _> = former.files.iter().map(|(key, fingerprint)| (key, fingerprint)).collect();
+        let mut changes = Changes::default();
+        for (key, fingerprint) in &self.files {
+            match before.remove(key) {
+                None => changes.added.push(key.clone()),
+                Some(known) if known != fingerprint => changes.changed.push(key.clone()),
+                Some(_) => {}
+            }
+        }
+        changes.removed = before.into_keys().cloned().collect();
+        changes.removed.sort();
+        changes
+    }
+}
+
+/// The keys of files that are not what they were.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// They were not there.
+    pub added: Vec<Vec<u8>>,
+    /// They are others, or were written to.
+    pub changed: Vec<Vec<u8>>,
+    /// They are not there any more.
+    pub removed: Vec<Vec<u8>>,
+}
+
+impl fmt::Display for Changes {
+    /// For one line: how many of which, and the first few.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// How many are named of each kind.
+        const NAMED: usize = 3;
+        let kinds = [(&self.changed, "changed"), (&self.added, "added"), (&self.removed, "removed")];
+        let mut separator = "";
+        for (keys, what) in kinds.into_iter().filter(|(keys, _)| !keys.is_empty()) {
+            let named: Vec<_> = keys.iter().take(NAMED).map(|key| String::from_utf8_lossy(key)).collect();
+            let more = if keys.len() > NAMED { ", …" } else { "" };
+            write!(f, "{separator}{} {what} ({}{more})", keys.len(), named.join(", "))?;
+            separator = ", ";
+        }
+        if separator.is_empty() { f.write_str("no file changed, but the settings") } else { Ok(()) }
+    }
+}
+
+/// A content of a former webroot.
+pub(super) struct Former<'p> {
+    webroot: Webroot<'p>,
+    variant: StoredVariant<'p>,
+}
+
+impl<'p> Prior<'p> {
+    /// The packing that left `webroot` and began at `begun`.
+    pub fn new(webroot: &'p Mapped, begun: SystemTime) -> Prior<'p> {
+        Prior { webroot, trusted: moment(begun.checked_sub(UNCERTAIN)), seen: None }
+    }
+
+    /// The same, if what it saw is known: that of this snapshot.
+    pub fn knowing(self, snapshot: &'p Snapshot) -> Prior<'p> {
+        let seen = snapshot.files.iter().map(|(key, fingerprint)| (key.as_slice(), *fingerprint)).collect();
+        Prior { seen: Some(seen), ..self }
+    }
+
+    /// The webroot that contents are taken from.
+    pub(super) fn webroot(&self) -> &'p Mapped {
+        self.webroot
+    }
+
+    /// The content of a file, if it has not changed.
+    pub(super) fn find(&self, file: &SourceFile) -> Option<Former<'p>> {
+        if file.settled >= self.trusted {
+            return None;
+        }
+        if self.seen.as_ref().is_some_and(|seen| seen.get(&file.key[..]) != Some(&file.fingerprint)) {
+            return None;
+        }
+        let webroot = self.webroot.webroot();
+        let Target::File(run, _) = webroot.find(&file.key)?.target() else { return None };
+        let former = Former { webroot, variant: run.get(0).filter(|variant| !variant.is_entry())? };
+        let unchanged = match self.seen {
+            Some(_) => true,
+            None => former.field("Last-Modified").and_then(date::parse) == Some(file.modified),
+        };
+        let Range { start, end } = former.range();
+        (unchanged && end - start == file.length).then_some(former)
+    }
+}
+
+impl<'p> Former<'p> {
+    /// Where in the webroot it lies.
+    pub fn range(&self) -> Range<u64> {
+        self.variant.body()
+    }
+
+    /// The content itself.
+    pub fn content(&self) -> &'p [u8] {
+        self.webroot.bytes(self.range())
+    }
+
+    /// BLAKE3.
+    pub fn digest(&self) -> [u8; 32] {
+        self.variant.digest()
+    }
+
+    /// SHA-256, if it was sent.
+    pub fn repr_digest(&self) -> Option<[u8; 32]> {
+        let value = self.field("Repr-Digest")?.strip_prefix(b"sha-256=:")?.strip_suffix(b":")?;
+        BASE64_STANDARD.decode(value).ok()?.try_into().ok()
+    }
+
+    fn field(&self, name: &str) -> Option<&'p [u8]> {
+        field_value(self.variant.block(), name)
+    }
+}
+
+fn moment(time: Option<SystemTime>) -> Moment {
+    let since = time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok()).unwrap_or_default();
+    (i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos().into())
+}
+
+/// The webroot that a packing left at its path, for the next packing by another process.
+pub struct Left {
+    webroot: Mapped,
+    begun: SystemTime,
+}
+
+/// The extended attribute in which a packing leaves what the webroot itself must not hold, since the same site gives the
+/// same bytes: when it began, in nanoseconds since 1970, and the device and inode of the site's directory.
+const ATTRIBUTE: &str = "user.mkroot.packed";
+
+impl Left {
+    /// What is left at `out` of a packing of `site`. Nothing, if that is the webroot of another site or another version, or
+    /// was copied since without its attributes, or is no webroot.
+    ///
+    /// # Errors
+    ///
+    /// If it once was one and is damaged.
+    pub fn at(out: &Path, site: &Path) -> Result<Option<Left>, OpenFileError> {
+        let Ok(file) = File::open(out) else { return Ok(None) };
+        let Some(begun) = begun(&file, site) else { return Ok(None) };
+        match Mapped::from_file(file) {
+            Ok(webroot) => Ok(Some(Left { webroot, begun })),
+            Err(OpenFileError::Format(OpenError::OtherVersion { .. } | OpenError::NotAWebroot)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The packing, to take contents from.
+    pub fn prior(&self) -> Prior<'_> {
+        Prior::new(&self.webroot, self.begun)
+    }
+}
+
+/// Marks `out` as what a packing of `site` that began at `begun` leaves. Where the file system has no such attributes, the
+/// next packing reads everything.
+pub(super) fn mark(out: &File, site: &Path, begun: SystemTime) {
+    let since = begun.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    if let Some(identity) = identity(site) {
+        let value = format!("{} {identity}", since.as_nanos());
+        let _ = rustix::fs::fsetxattr(out, ATTRIBUTE, value.as_bytes(), XattrFlags::empty());
+    }
+}
+
+/// When the packing of `site` began that left `file`, if that is what it is.
+fn begun(file: &File, site: &Path) -> Option<SystemTime> {
+    let mut value = [0; 96];
+    let length = rustix::fs::fgetxattr(file, ATTRIBUTE, &mut value).ok()?;
+    let (begun, packed) = std::str::from_utf8(&value[..length]).ok()?.split_once(' ')?;
+    if packed != identity(site)? {
+        return None;
+    }
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(begun.parse().ok()?))
+}
+
+fn identity(site: &Path) -> Option<String> {
+    let (device, inode) = Fingerprint::from(&site.metadata().ok()?).identity();
+    Some(format!("{device} {inode}"))
+}
