@@ -13,6 +13,7 @@ mod cli;
 mod decoding;
 mod directories;
 mod explain_cases;
+mod hosts;
 mod incremental;
 mod limits;
 mod mkroot;

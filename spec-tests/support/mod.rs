@@ -1,5 +1,6 @@
 //! Running the two programs: sites made on the spot, servers on free ports, requests as raw bytes.
 
+pub mod manager;
 pub mod random;
 pub mod table;
 
@@ -89,6 +90,11 @@ impl Workshop {
         self.out()
     }
 
+    /// The webroot of the site, with negotiation.
+    pub fn pack_bytes(&self) -> Vec<u8> {
+        fs::read(self.pack()).expect("a webroot")
+    }
+
     /// Packs the site, with negotiation, and serves it.
     pub fn serve(&self) -> Server {
         Server::start(&self.pack())
@@ -113,6 +119,23 @@ pub fn text(bytes: &[u8]) -> String {
 /// tests can be run on mutants.
 fn program(variable: &str, built: &str) -> PathBuf {
     std::env::var_os(variable).map_or_else(|| built.into(), PathBuf::from)
+}
+
+/// What runs connegd.
+pub fn connegd_command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(program("CONNEGD_BIN", env!("CARGO_BIN_EXE_connegd")));
+    command.args(arguments);
+    command
+}
+
+/// Waits until something is so. That is for what happens in another process without anybody being told; it fails only
+/// if it never happens.
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(std::time::Instant::now() < deadline, "it never happens: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Runs mkroot to its end.
@@ -183,8 +206,8 @@ impl Server {
 
     /// What starts connegd on a free port.
     pub fn command(source: &Path, flags: &[&str]) -> Command {
-        let mut command = Command::new(program("CONNEGD_BIN", env!("CARGO_BIN_EXE_connegd")));
-        command.args(["--listen", "127.0.0.1:0", "--workers", "2"]).args(flags).arg(source);
+        let mut command = connegd_command(&["--listen", "127.0.0.1:0", "--workers", "2"]);
+        command.args(flags).arg(source);
         command
     }
 
@@ -236,8 +259,18 @@ impl Server {
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("SIGTERM");
+        rustix::process::kill_process(pid, signal).expect("a signal");
+    }
+
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits for the end; returns the exit status.

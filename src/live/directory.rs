@@ -58,6 +58,8 @@ pub struct Directory {
     owners: HashMap<HostName, OsString>,
     /// The files whose names lead through a directory, besides those that lie in it.
     dependents: HashMap<PathBuf, BTreeSet<OsString>>,
+    /// Why the directory could not be read when that was last tried.
+    complaint: Option<String>,
 }
 
 /// What is known of a name in the directory.
@@ -114,8 +116,9 @@ impl Directory {
     ///
     /// If the directory cannot be read.
     pub fn of_hosts(path: &Path, verify: Verify, messages: Messages) -> io::Result<Directory> {
+        path.read_dir()?;
         let mut directory = Directory::new(path, Names::Hosts, verify, messages)?;
-        let all = directory.all_names()?;
+        let all = directory.all_names();
         directory.look_at(all);
         Ok(directory)
     }
@@ -160,8 +163,9 @@ impl Directory {
             entries: HashMap::new(),
             owners: HashMap::new(),
             dependents: HashMap::new(),
+            complaint: None,
         };
-        directory.watch_itself();
+        directory.watch.wish(&directory.path);
         Ok(directory)
     }
 
@@ -185,7 +189,9 @@ impl Directory {
     pub fn follow(mut self) {
         while let Some(events) = gather(&self.events, self.next_look(), QUIET, PATIENCE) {
             let mut names = self.due();
-            let mut anything = !self.watch_itself();
+            // What happened while it was not watched, nobody has told.
+            let mut anything = !self.watch.has(&self.path);
+            self.watch.wish(&self.path);
             for event in &events {
                 match event {
                     Event::Anything | Event::Asked(_) => anything = true,
@@ -193,10 +199,7 @@ impl Directory {
                 }
             }
             if anything {
-                match self.all_names() {
-                    Ok(all) => names.extend(all),
-                    Err(error) => self.messages.say(&format!("{}: {error}", self.path.display())),
-                }
+                names.extend(self.all_names());
             }
             self.look_at(names);
             // Who has asked is told now.
@@ -222,11 +225,6 @@ impl Directory {
         !((path == self.path || self.dependents.contains_key(path)) && self.watch.forget(path))
     }
 
-    /// Watches the directory itself, unless that is done already. Returns whether it is watched.
-    fn watch_itself(&mut self) -> bool {
-        self.watch.has(&self.path) || self.watch.acquire(&self.path)
-    }
-
     /// How long nothing needs to be looked at, if nothing happens.
     fn next_look(&self) -> Option<Duration> {
         let unwatched = self.entries.values().any(|entry| entry.is_unwatched) || !self.watch.has(&self.path);
@@ -243,17 +241,24 @@ impl Directory {
     }
 
     /// All names that are there, or were.
-    fn all_names(&self) -> io::Result<BTreeSet<OsString>> {
+    fn all_names(&mut self) -> BTreeSet<OsString> {
         let mut names: BTreeSet<_> = self.entries.keys().cloned().collect();
         match &self.names {
             Names::Only(name) => names.extend([name.clone()]),
             Names::Hosts => {
-                for entry in self.path.read_dir()? {
-                    names.insert(entry?.file_name());
+                let listed = self.path.read_dir().and_then(|entries| {
+                    entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>()
+                });
+                let complaint = listed.as_ref().err().map(io::Error::to_string);
+                names.extend(listed.unwrap_or_default());
+                // Those that are known are looked at all the same.
+                if let Some(error) = complaint.as_ref().filter(|_| self.complaint != complaint) {
+                    self.messages.say(&format!("{}: {error}", self.path.display()));
                 }
+                self.complaint = complaint;
             }
         }
-        Ok(names)
+        names
     }
 
     /// Finds out what these names are now, and lets their hosts serve that.

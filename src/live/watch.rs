@@ -72,6 +72,13 @@ impl Watch {
         is_watched
     }
 
+    /// Watches the entries of `directory` if that is possible and not done already.
+    pub fn wish(&mut self, directory: &Path) {
+        if !self.has(directory) {
+            self.acquire(directory);
+        }
+    }
+
     /// Whether a directory is being watched.
     pub fn has(&self, directory: &Path) -> bool {
         self.wanted.contains_key(directory)
