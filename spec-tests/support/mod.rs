@@ -124,7 +124,7 @@ fn program(variable: &str, built: &str) -> PathBuf {
 /// What runs connegd.
 pub fn connegd_command(arguments: &[&str]) -> Command {
     let mut command = Command::new(program("CONNEGD_BIN", env!("CARGO_BIN_EXE_connegd")));
-    command.args(arguments);
+    command.args(arguments).stdin(Stdio::null());
     command
 }
 
@@ -213,7 +213,7 @@ impl Server {
 
     /// Starts connegd by such a command.
     pub fn run(mut command: Command) -> Server {
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stdout(Stdio::piped());
         let mut child = command.spawn().expect("connegd starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("a ready line");

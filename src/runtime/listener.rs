@@ -2,11 +2,12 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use may::io::{CoIo, WaitIo, WaitIoWaker};
+use may::io::WaitIoWaker;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
+use super::polled::Polled;
 use crate::sys;
 
 /// Connections that wait to be accepted.
@@ -82,15 +83,14 @@ impl Listener {
             // Whoever was here before may have steered connections to whom is not here any more.
             sys::spread_connections(&self.socket)?;
         }
-        let socket = CoIo::new(self.socket).map_err(io::Error::from)?;
-        Ok(Accepting { socket, kind: self.kind })
+        Ok(Accepting { socket: Polled::new(self.socket)?, kind: self.kind })
     }
 }
 
 /// A socket that connections are accepted from.
 #[derive(Debug)]
 pub(super) struct Accepting {
-    socket: CoIo<TcpListener>,
+    socket: Polled<TcpListener>,
     kind: Kind,
 }
 
@@ -101,7 +101,7 @@ impl Accepting {
     ///
     /// If there is no descriptor or memory left, or who has connected is gone.
     pub fn accept(&self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
-        match self.socket.inner().accept() {
+        match self.socket.socket().accept() {
             Ok(accepted) => Ok(Some(accepted)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
@@ -111,19 +111,19 @@ impl Accepting {
 
     /// Waits until somebody connects, or the waker is used.
     pub fn wait(&self) {
-        self.socket.wait_io();
+        self.socket.wait();
     }
 
     /// What ends a wait, and the number that stands for the worker on which it must be used.
     pub fn waker(&self) -> (WaitIoWaker, usize) {
-        (self.socket.waker(), self.socket.as_raw_fd() as usize)
+        (self.socket.waker(), self.socket.worker())
     }
 
     /// Lets connections go to other processes from now on, as far as there are any. Returns whether some that are being
     /// made may still arrive here, so that it must be listened on for a while.
     pub fn yield_to_others(&self) -> bool {
         // Where that is not possible, connections that arrive in the end are lost, as they would have been.
-        self.kind == Kind::Shared && sys::steer_to_successor(self.socket.inner()).is_ok()
+        self.kind == Kind::Shared && sys::steer_to_successor(self.socket.socket()).is_ok()
     }
 
     /// Whether those who wait here would be lost if nobody accepted them.

@@ -12,6 +12,7 @@ mod limits;
 mod listener;
 mod messages;
 mod phase;
+mod polled;
 mod server;
 mod site;
 mod socket;

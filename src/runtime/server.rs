@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use may::io::{CoIo, WaitIoWaker};
+use may::io::WaitIoWaker;
 use rustix::net::SendFlags;
 
 use super::connection::{self, Shared};
@@ -16,7 +16,8 @@ use super::hosts::Hosts;
 use super::limits::Limits;
 use super::listener::{Accepting, Listener};
 use super::messages::Messages;
-use super::socket::{Socket, worker};
+use super::polled::Polled;
+use super::socket::Socket;
 use crate::answer;
 use crate::http::Status;
 use crate::http::response::{self, Connection};
@@ -207,9 +208,9 @@ fn admit(stream: TcpStream, address: SocketAddr, shared: &Arc<Shared>, connectio
 
 /// Serves a connection. Without memory for a stack it is closed, which is what is left to do.
 fn begin(stream: TcpStream, membership: Membership, shared: &Arc<Shared>, connections: &Arc<Connections>) {
-    let Ok(stream) = CoIo::new(stream) else { return };
+    let Ok(stream) = Polled::new(stream) else { return };
     let (shared, connections) = (shared.clone(), connections.clone());
-    let _ = sys::spawn(Some(worker(&stream)), move || {
+    let _ = sys::spawn(Some(stream.worker()), move || {
         if let Ok(socket) = Socket::new(stream, &membership.state, &connections) {
             connection::serve(socket, &shared);
         }

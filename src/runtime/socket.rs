@@ -4,15 +4,14 @@ use std::fs::File;
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::ops::Range;
-use std::os::fd::AsRawFd;
 
-use may::io::{CoIo, WaitIo};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 
 use super::connection::Wire;
 use super::connections::Connections;
 use super::phase::{Phase, State};
+use super::polled::Polled;
 use crate::sys;
 
 /// Event flags of epoll after which a read finds something: IN, and those of [`PEER_DONE`].
@@ -24,14 +23,9 @@ const PEER_DONE: usize = 0x2000 | 0x10 | 0x08;
 /// 1 MiB takes half a millisecond over loopback, which is what 500 downloads that begin together keep others waiting
 /// for, each; less would cost a download processor time.
 const TURN: usize = 1 << 20;
-/// A number that stands for the worker to which the runtime brings a socket's events.
-pub(super) fn worker(stream: &CoIo<TcpStream>) -> usize {
-    stream.as_raw_fd() as usize
-}
-
 /// A connection's socket.
 pub(super) struct Socket<'s> {
-    stream: CoIo<TcpStream>,
+    stream: Polled<TcpStream>,
     state: &'s State,
     /// Has the time, and how long everything may take.
     connections: &'s Connections,
@@ -56,10 +50,10 @@ struct Quota {
 }
 
 impl<'s> Socket<'s> {
-    pub fn new(stream: CoIo<TcpStream>, state: &'s State, connections: &'s Connections) -> io::Result<Socket<'s>> {
+    pub fn new(stream: Polled<TcpStream>, state: &'s State, connections: &'s Connections) -> io::Result<Socket<'s>> {
         // Answers leave in as few segments as they need; waiting for more to send only delays them.
-        stream.inner().set_nodelay(true)?;
-        state.wake_by(stream.waker(), worker(&stream));
+        stream.socket().set_nodelay(true)?;
+        state.wake_by(stream.waker(), stream.worker());
         Ok(Socket { stream, state, connections, readable: true, peer_done: false, sent: 0, moved: 0, quota: None })
     }
 
@@ -73,7 +67,7 @@ impl<'s> Socket<'s> {
         // The runtime runs what is ready to run before it looks for events, so yielding alone would change nothing. A
         // new coroutine is started only after that look.
         let waker = self.stream.waker();
-        sys::spawn(Some(worker(&self.stream)), move || waker.wakeup())?;
+        sys::spawn(Some(self.stream.worker()), move || waker.wakeup())?;
         self.pause();
         Ok(())
     }
@@ -90,7 +84,7 @@ impl<'s> Socket<'s> {
     /// Waits for an event. It may be one of the other direction, which must not be forgotten.
     fn pause(&mut self) {
         self.moved = 0;
-        let events = self.stream.wait_io();
+        let events = self.stream.wait();
         self.readable |= events & READABLE != 0;
         self.peer_done |= events & PEER_DONE != 0;
     }
@@ -123,7 +117,7 @@ impl<'s> Socket<'s> {
 
     /// Bytes that the client's side has acknowledged. How much the kernel took says little: its buffers are large.
     fn received(&self) -> io::Result<u64> {
-        Ok(self.sent.saturating_sub(sys::unacknowledged(self.stream.inner())?))
+        Ok(self.sent.saturating_sub(sys::unacknowledged(self.stream.socket())?))
     }
 }
 
@@ -151,7 +145,7 @@ impl Wire for Socket<'_> {
                 }
             }
             let room = buffer.capacity() - buffer.len();
-            match rustix::io::read(self.stream.inner(), rustix::buffer::spare_capacity(buffer)) {
+            match rustix::io::read(self.stream.socket(), rustix::buffer::spare_capacity(buffer)) {
                 Ok(count) => {
                     self.readable = count == room || self.peer_done;
                     self.moved(count)?;
@@ -168,7 +162,7 @@ impl Wire for Socket<'_> {
     fn send(&mut self, mut bytes: &[u8], more: bool) -> io::Result<()> {
         let flags = if more { SendFlags::MORE | SendFlags::NOSIGNAL } else { SendFlags::NOSIGNAL };
         while !bytes.is_empty() {
-            match rustix::net::send(self.stream.inner(), bytes, flags) {
+            match rustix::net::send(self.stream.socket(), bytes, flags) {
                 Ok(count) => {
                     self.sent += count as u64;
                     bytes = &bytes[count..];
@@ -186,7 +180,7 @@ impl Wire for Socket<'_> {
         let mut offset = range.start;
         while offset < range.end {
             let length = (range.end - offset).min(TURN as u64) as usize;
-            match rustix::fs::sendfile(self.stream.inner(), file, Some(&mut offset), length) {
+            match rustix::fs::sendfile(self.stream.socket(), file, Some(&mut offset), length) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(count) => {
                     self.sent += count as u64;
@@ -201,6 +195,6 @@ impl Wire for Socket<'_> {
     }
 
     fn finish_sending(&mut self) -> io::Result<()> {
-        self.stream.inner().shutdown(Shutdown::Write)
+        self.stream.socket().shutdown(Shutdown::Write)
     }
 }

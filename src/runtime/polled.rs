@@ -1,0 +1,50 @@
+//! Sockets that the coroutine runtime waits for.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+
+use may::io::{CoIo, WaitIo, WaitIoWaker};
+
+/// A socket that coroutines wait for.
+///
+/// The runtime's own wrapper, `CoIo`, closes the socket before it has told the kernel to send no more events for its number:
+/// if another thread was given a socket of the same number in between, that one would never hear of anything. Hence the
+/// second owner, which is dropped last.
+#[derive(Debug)]
+pub(super) struct Polled<S: AsRawFd> {
+    events: CoIo<Arc<S>>,
+    socket: Arc<S>,
+}
+
+impl<S: AsRawFd> Polled<S> {
+    /// Makes `socket` non-blocking, and has the kernel tell of it.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel has no memory for that.
+    pub fn new(socket: S) -> io::Result<Polled<S>> {
+        let socket = Arc::new(socket);
+        Ok(Polled { events: CoIo::new(socket.clone())?, socket })
+    }
+
+    /// The socket.
+    pub fn socket(&self) -> &S {
+        &self.socket
+    }
+
+    /// Waits for an event, or for the waker; returns the flags of the event, as epoll has them.
+    pub fn wait(&self) -> usize {
+        self.events.wait_io()
+    }
+
+    /// What ends a wait. To be used on the worker that [`Polled::worker`] stands for.
+    pub fn waker(&self) -> WaitIoWaker {
+        self.events.waker()
+    }
+
+    /// A number that stands for the worker to which the runtime brings the socket's events.
+    pub fn worker(&self) -> usize {
+        self.socket.as_raw_fd() as usize
+    }
+}
