@@ -16,6 +16,7 @@ mod explain_cases;
 mod hosts;
 mod incremental;
 mod limits;
+mod listing;
 mod live_sites;
 mod mkroot;
 mod negotiation_properties;

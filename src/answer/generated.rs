@@ -147,7 +147,7 @@ pub(super) fn redirect_with<'w>(
     reference.extend(fragment);
     let mut page = Page { fields, ..Page::new(status, "") };
     push_field(&mut page.fields, "Location", &reference);
-    page.links = vec![Link { reference, text: "It has moved here.".into(), notes: String::new() }];
+    page.links = vec![Link { reference: Some(reference), text: "It has moved here.".into(), notes: String::new() }];
     page.answer(policy, asked.accept())
 }
 
@@ -173,7 +173,8 @@ pub(super) fn reference_to(stored: &StoredVariant<'_>) -> Vec<u8> {
 
 /// A reference with what there is to say about it.
 pub(super) struct Link {
-    reference: Vec<u8>,
+    /// `None` for what has no address of its own.
+    reference: Option<Vec<u8>>,
     text: String,
     notes: String,
 }
@@ -196,7 +197,7 @@ impl Link {
             notes.extend(value.map(|value| format!("{name} {}", text(value))));
         }
         notes.extend(variant.length.map(|length| format!("{length} bytes")));
-        let reference = reference_to(stored);
+        let reference = (!stored.is_listing()).then(|| reference_to(stored));
         Link { reference, text: text(variant.file_name), notes: notes.join(", ") }
     }
 }
@@ -215,7 +216,7 @@ fn plain_text(status: Status, explanation: &str, links: &[Link]) -> String {
         text += &format!("{explanation}\n");
     }
     for link in links {
-        text += &String::from_utf8_lossy(&link.reference);
+        text += &String::from_utf8_lossy(link.reference.as_deref().unwrap_or(link.text.as_bytes()));
         if !link.notes.is_empty() {
             text += &format!("  ({})", link.notes);
         }
@@ -238,11 +239,16 @@ fn html(status: Status, explanation: &str, links: &[Link]) -> String {
         html += "<ul>\n";
     }
     for link in links {
-        html += "<li><a href=\"";
-        escape::push_html(&mut html, &link.reference);
-        html += "\">";
+        html += "<li>";
+        if let Some(reference) = &link.reference {
+            html += "<a href=\"";
+            escape::push_html(&mut html, reference);
+            html += "\">";
+        }
         escape::push_html(&mut html, link.text.as_bytes());
-        html += "</a>";
+        if link.reference.is_some() {
+            html += "</a>";
+        }
         if !link.notes.is_empty() {
             html += " <small>";
             escape::push_html(&mut html, link.notes.as_bytes());

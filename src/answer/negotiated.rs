@@ -34,6 +34,9 @@ impl<'w> List<'w> {
         let links = self.run.iter().map(|stored| generated::Link::to(&stored)).collect();
         let explanation = match self.status {
             Status::MultipleChoices => "These are to choose from:",
+            _ if self.run.get(0).is_some_and(|stored| stored.is_listing()) => {
+                "This directory can be listed as one of these, and none is what the request accepts:"
+            }
             _ => "None of these is what the request accepts. They can be had by name:",
         };
         let policy = self.settings.policy;
@@ -343,7 +346,7 @@ pub(super) fn preferences<'r>(
 /// adapted, under the names that they have in `run`.
 fn alternates(run: Run<'_>, variants: &[Variant<'_>], policy: Policy) -> Vec<u8> {
     let mut out = Vec::new();
-    for (stored, variant) in run.iter().zip(variants) {
+    for (stored, variant) in run.iter().zip(variants).filter(|(stored, _)| !stored.is_listing()) {
         if !out.is_empty() {
             out.extend(b", ");
         }

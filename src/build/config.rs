@@ -12,7 +12,8 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
 use super::extensions::is_token;
-use super::fields::{self, FieldRule, Files};
+use super::fields::{self, FieldRule};
+use super::globs::{Directories, Files};
 use super::group::escaped;
 use super::paths::{self, ErrorPage, Leads, Redirect};
 use super::walk::Tree;
@@ -51,6 +52,10 @@ pub struct Config {
     pub error_pages: Vec<ErrorPage>,
     /// The redirects that this directory's own file declares.
     pub redirects: Vec<Redirect>,
+    /// Which directories are listed.
+    pub listed: Vec<Directories>,
+    /// Files, and directories by their keys without the final slash, that no listing shows.
+    pub unlisted: Vec<Files>,
 }
 
 impl Default for Config {
@@ -69,6 +74,8 @@ impl Default for Config {
             repr_digest: false,
             error_pages: Vec::new(),
             redirects: Vec::new(),
+            listed: Vec::new(),
+            unlisted: Vec::new(),
         }
     }
 }
@@ -274,6 +281,15 @@ struct File {
     redirects: HashMap<Spanned<String>, Spanned<Redirection>>,
     #[serde(default)]
     digests: Digests,
+    #[serde(default)]
+    listing: Listing,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Listing {
+    directories: Option<Vec<Spanned<String>>>,
+    hide: Option<Vec<Spanned<String>>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -398,6 +414,12 @@ impl File {
             config.settings.fields = String::from_utf8_lossy(&fields::lines_of_site(&config.fields)).into_owned();
         }
         config.redirects = redirects(self.redirects, directory, at)?;
+        if let Some(patterns) = self.listing.directories {
+            config.listed = globs(patterns, |pattern| Directories::new(pattern, directory))?;
+        }
+        if let Some(patterns) = self.listing.hide {
+            config.unlisted = globs(patterns, |pattern| Files::new(pattern, directory))?;
+        }
         Ok(())
     }
 }
@@ -411,6 +433,11 @@ fn in_order<T>(entries: HashMap<Spanned<String>, T>) -> Vec<(Spanned<String>, T)
 
 fn files(pattern: &Spanned<String>, directory: &[u8]) -> Result<Files, Invalid> {
     Files::new(pattern.get_ref(), directory).map_err(|message| (pattern.span(), message))
+}
+
+fn globs<T>(patterns: Vec<Spanned<String>>, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, Invalid> {
+    let one = |pattern: Spanned<String>| read(pattern.get_ref()).map_err(|message| (pattern.span(), message));
+    patterns.into_iter().map(one).collect()
 }
 
 fn rule(files: Files, name: String, value: Spanned<String>) -> Result<FieldRule, Invalid> {
@@ -636,6 +663,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_listed_is_said_anew_by_a_nearer_file() {
+        let lists = |config: &Config, key: &[u8]| config.listed.iter().any(|directories| directories.contain(key));
+        let hides = |config: &Config, key: &[u8]| config.unlisted.iter().any(|files| files.contain(key));
+        assert!(!lists(&parse("").unwrap(), b"/"));
+        let site = parse("[listing]\ndirectories = [\"/pub/**\"]\nhide = [\"*~\", \"/pub/old\"]\n").unwrap();
+        assert!(lists(&site, b"/pub/") && lists(&site, b"/pub/a/") && !lists(&site, b"/"));
+        assert!(hides(&site, b"/pub/a/b~") && hides(&site, b"/pub/old") && !hides(&site, b"/old"));
+        let off = site.refined("[listing]\ndirectories = []\n", Path::new("x"), b"/pub/a/").unwrap();
+        assert!(!lists(&off, b"/pub/a/") && hides(&off, b"/pub/a/b~"));
+        let other = site.refined("[listing]\nhide = [\"/b\"]\n", Path::new("x"), b"/pub/a/").unwrap();
+        assert!(lists(&other, b"/pub/a/") && hides(&other, b"/pub/a/b") && !hides(&other, b"/pub/a/b~"));
+    }
+
+    #[test]
     fn redirects_are_a_files_own() {
         let text =
             "[redirects]\n\"/old\" = \"/new\"\n\"/b/*\" = { to = \"/c/*\", status = 308 }\n\"/d\" = { status = 410 }\n";
@@ -698,6 +739,13 @@ mod tests {
             ("[redirects]\n\"/a\" = \"/%61#b\"\n", "2:1", &["itself"]),
             ("[redirects]\n\"/a/*\" = \"https://x*/\"\n", "2:10", &["choose the server"]),
             ("[digests]\nrepr = true\n", "2:1", &["repr-digest"]),
+            ("[listing]\ndirectory = [\"/\"]\n", "2:1", &["directory", "directories", "hide"]),
+            ("[listing]\ndirectories = \"/**\"\n", "2:15", &["string", "sequence"]),
+            ("[listing]\ndirectories = [\"/**\", \"\"]\n", "2:23", &["matches no directory", "\"/downloads/**\""]),
+            ("[listing]\ndirectories = [\"a/b\"]\n", "2:16", &["a/b", "\"/a/b\"", "\"pub\""]),
+            ("[listing]\ndirectories = [\"{\"]\n", "2:16", &["{"]),
+            ("[listing]\nhide = [\"*~\", \"old/\"]\n", "2:15", &["old/", "*.html"]),
+            ("[listing]\nhide = [\n    \"a/*\",\n]\n", "3:5", &["a/*", "\"/a/*\""]),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.starts_with(&format!("site/.mkroot.toml:{place}: ")), "{text:?}: {error}");

@@ -1,11 +1,7 @@
 //! `[headers]` and `[cache]`: which fields the author wants with which files.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-
-use globset::{GlobBuilder, GlobMatcher};
-
 use super::extensions::is_token;
+use super::globs::Files;
 use crate::http::response::push_field;
 
 /// The field that `[cache]` sets.
@@ -27,50 +23,6 @@ impl FieldRule {
     }
 }
 
-/// Files of a site, by a glob.
-#[derive(Clone, Debug)]
-pub struct Files {
-    /// Below this directory, by their paths from there; without one by their names, wherever they are.
-    directory: Option<Vec<u8>>,
-    glob: GlobMatcher,
-    /// Whether these are all there are.
-    all: bool,
-}
-
-impl Files {
-    /// Files that match `pattern`, which stands in a file in `directory`.
-    ///
-    /// # Errors
-    ///
-    /// If it is no glob, or cannot match any file.
-    pub fn new(pattern: &str, directory: &[u8]) -> Result<Files, String> {
-        let anchored = pattern.strip_prefix('/');
-        let shown = format!("{pattern:?}");
-        if anchored.unwrap_or(pattern).is_empty() || pattern.ends_with('/') {
-            return Err(format!("{shown} matches no file; expected a glob such as \"*.html\" or \"/assets/**\""));
-        }
-        if anchored.is_none() && pattern.contains('/') {
-            return Err(format!(
-                "{shown} has a slash but does not begin with one; expected \"/{pattern}\" for paths from this directory \
-                 on, or a glob for names such as \"*.html\""
-            ));
-        }
-        let glob = GlobBuilder::new(anchored.unwrap_or(pattern)).literal_separator(true).build();
-        let glob = glob.map_err(|error| error.to_string().replace('\n', ", "))?.compile_matcher();
-        let directory = anchored.map(|_| directory.to_vec());
-        Ok(Files { all: pattern == "/**" && directory.as_deref() == Some(b"/"), directory, glob })
-    }
-
-    /// Whether the file with this key is one of them.
-    fn contain(&self, key: &[u8]) -> bool {
-        let name = match &self.directory {
-            Some(directory) => key.strip_prefix(&directory[..]),
-            None => key.rsplit(|&byte| byte == b'/').next(),
-        };
-        name.is_some_and(|name| self.glob.is_match(OsStr::from_bytes(name)))
-    }
-}
-
 /// The field lines that `rules` want with the file that has this key. The last rule for a name wins.
 pub fn lines(rules: &[FieldRule], key: &[u8]) -> Vec<u8> {
     rendered(rules.iter().filter(|rule| rule.files.contain(key)))
@@ -79,8 +31,9 @@ pub fn lines(rules: &[FieldRule], key: &[u8]) -> Vec<u8> {
 /// The field lines that `rules` want with the whole site, and therefore with answers that no file holds. How long such an
 /// answer may be kept is not for a file's rule to say.
 pub fn lines_of_site(rules: &[FieldRule]) -> Vec<u8> {
-    let of_site =
-        |rule: &&FieldRule| rule.files.all && rule.name != CACHE_CONTROL && !rule.name.eq_ignore_ascii_case("Expires");
+    let of_site = |rule: &&FieldRule| {
+        rule.files.are_all() && rule.name != CACHE_CONTROL && !rule.name.eq_ignore_ascii_case("Expires")
+    };
     rendered(rules.iter().filter(of_site))
 }
 
@@ -145,44 +98,6 @@ pub fn check_value(value: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn matches(pattern: &str, directory: &str, key: &str) -> bool {
-        Files::new(pattern, directory.as_bytes()).unwrap().contain(key.as_bytes())
-    }
-
-    #[test]
-    fn globs_are_for_names_or_anchored() {
-        for (pattern, directory, key, expected) in [
-            ("/**", "/", "/a", true),
-            ("/**", "/", "/a/b/.c", true),
-            ("/**", "/d/", "/d/a/b", true),
-            ("/**", "/d/", "/a", false),
-            ("*.html", "/", "/a.html", true),
-            ("*.html", "/d/", "/d/e/f/a.html", true),
-            ("*.html", "/", "/a.html.en", false),
-            ("*.html*", "/", "/a.html.en", true),
-            ("/*.html", "/", "/a.html", true),
-            ("/*.html", "/", "/d/a.html", false),
-            ("/*.html", "/d/", "/d/a.html", true),
-            ("/d/**", "/", "/d/a/b", true),
-            ("/d/**", "/", "/e/d/a", false),
-            ("/**/a", "/", "/a", true),
-            ("/**/a", "/", "/d/e/a", true),
-            ("/{a,b}/?", "/", "/b/x", true),
-            ("/{a,b}/?", "/", "/b/xy", false),
-            ("a", "/", "/d/a", true),
-            ("d", "/", "/d/a", false),
-            ("*", "/[x]/", "/[x]/a", true),
-            ("/*", "/[x]/", "/[x]/a", true),
-        ] {
-            assert_eq!(matches(pattern, directory, key), expected, "{pattern} in {directory}: {key}");
-        }
-        let latin = Files::new("/*.txt", b"/").unwrap();
-        assert!(latin.contain(b"/\xff.txt"));
-        for pattern in ["", "/", "/d/", "d/*.html", "**/x", "{"] {
-            assert!(Files::new(pattern, b"/").is_err(), "{pattern}");
-        }
-    }
 
     #[test]
     fn the_last_rule_for_a_name_wins_and_an_empty_value_takes_it_out() {

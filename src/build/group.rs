@@ -1,4 +1,5 @@
-//! Files → resources: literal paths, negotiated names (MultiViews), type maps, directory indexes and redirects.
+//! Files → resources: literal paths, negotiated names (MultiViews), type maps, directory indexes and listings, and
+//! redirects.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::config::{Config, Configs};
 use super::extensions::{ContentType, Metadata};
 use super::fields;
+use super::listing::{self, Listings, Page};
 use super::map_entry::{self, InlineBody};
 use super::site::{Candidates, Site};
 use super::type_map::{Entry, Fault, TypeMap};
@@ -103,6 +105,7 @@ pub fn group<W: std::io::Write + std::io::Seek>(
     grouping.add_directory_redirects();
     grouping.add_negotiated()?;
     grouping.add_directory_indexes(negotiate)?;
+    grouping.add_listings(negotiate)?;
     grouping.add_hidden_names();
     grouping.add_redirects();
     let counts = Counts { resources: grouping.targets.len() as u64, ..grouping.counts };
@@ -327,6 +330,61 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
             self.targets.insert(directory.clone(), TargetDraft::Index(alternatives, settings));
         }
         Ok(())
+    }
+
+    /// `/dir/` where nothing else answers and the author wants it listed.
+    fn add_listings(&mut self, negotiate: bool) -> Result<(), WriteError> {
+        let listings = Listings::of(self.site, self.configs, |directory| self.targets.contains_key(directory));
+        for page in listings.pages() {
+            let target = self.listing(&page, negotiate)?;
+            self.targets.insert(page.directory.to_vec(), target);
+        }
+        Ok(())
+    }
+
+    /// A directory's listing in all its forms; where there is no negotiation, as HTML. None has a URI of its own, so
+    /// there is no Content-Location. Nor is there a date: that of the newest entry is still the same when another is
+    /// gone.
+    fn listing(&mut self, page: &Page<'_>, negotiate: bool) -> Result<TargetDraft, WriteError> {
+        let config = self.configs.get(page.directory);
+        let settings = &config.settings;
+        let forms = &listing::FORMS[..if negotiate { listing::FORMS.len() } else { 1 }];
+        let contents: Vec<_> = forms.iter().map(|form| (form.render)(page).into_bytes()).collect();
+        let variants: Vec<_> =
+            forms.iter().zip(&contents).map(|(form, content)| form.variant(content.len(), settings.policy)).collect();
+        let vary = if negotiate { vary_of(&variants, settings) } else { Dimensions::NONE };
+        let vary_value = settings.vary(vary, false);
+        let mut stored = Vec::with_capacity(forms.len());
+        for (form, content) in forms.iter().zip(&contents) {
+            let digest = *blake3::hash(content).as_bytes();
+            let content_type = form.content_type.as_bytes();
+            let block = Representation {
+                etag: entity_tag(&digest, &[content_type, b"", b""]).as_bytes(),
+                vary: vary_value.as_bytes(),
+                further: &fields::lines(&config.fields, &[page.directory, form.name.as_bytes()].concat()),
+                content_type,
+                content_length: Some(content.len() as u64),
+                repr_digest: config.repr_digest.then(|| Sha256::digest(content).into()),
+                ..Representation::default()
+            }
+            .render();
+            stored.push((block, self.writer.add_body(content, digest)?));
+        }
+        let drafts = variants.iter().zip(&stored).map(|(&variant, (block, body))| VariantDraft {
+            variant,
+            block,
+            body: Some(*body),
+            entry: None,
+        });
+        let run = self.writer.add_run(drafts)?;
+        let settings = self.writer.add_settings(settings)?;
+        if !negotiate {
+            return Ok(TargetDraft::Index(vec![TargetDraft::File(run, settings)], settings));
+        }
+        self.counts.negotiated += 1;
+        self.counts.variants += u64::from(run.count());
+        let negotiated = NegotiatedDraft { run, settings, vary, transparent: false, map: false, literal: false };
+        Ok(TargetDraft::Index(vec![TargetDraft::Negotiated(negotiated)], settings))
     }
 
     /// Names that begin those of files none of which can stand for them: for Apache they are 404 whatever the

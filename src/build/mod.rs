@@ -3,15 +3,17 @@
 //! [`walk`] lists the files, [`config`] says what holds in which directory (`fields` which fields go with which
 //! files, `paths` which paths lead elsewhere), [`extensions`] reads metadata off names and
 //! [`type_map`] off type maps, [`pack()`] reads and writes the contents in one pass, [`group`] makes resources of
-//! them, and [`crate::webroot::writer`] writes the index. Contents that have not changed since a former packing, a
-//! [`Prior`], are copied from its webroot.
+//! them (`listing` those of directories that have no index), and [`crate::webroot::writer`] writes the index. Contents
+//! that have not changed since a former packing, a [`Prior`], are copied from its webroot.
 
 pub mod config;
 mod copy;
 mod decode;
 pub mod extensions;
 mod fields;
+mod globs;
 pub mod group;
+mod listing;
 mod map_entry;
 mod notes;
 mod pack;

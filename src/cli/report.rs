@@ -26,8 +26,8 @@ pub struct Listing {
 pub struct ListedResource {
     /// Its path, decoded; what is not UTF-8 is shown as U+FFFD. That of a redirect for all that lies below ends in `/*`.
     pub path: String,
-    /// `file`, `negotiated`, `type map`, `redirect`, `gone`, `index`, `broken` for a type map that cannot be read, or
-    /// `hidden` where files begin with the name but none can stand for it (with Apache's policy only).
+    /// `file`, `negotiated`, `type map`, `redirect`, `gone`, `index`, `listing`, `broken` for a type map that cannot be
+    /// read, or `hidden` where files begin with the name but none can stand for it (with Apache's policy only).
     pub kind: &'static str,
     /// Where a redirect leads.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,11 +131,14 @@ fn listed(key: &[u8], target: Target<'_>) -> ListedResource {
         Target::Failure(Status::NotFound) => ("hidden", None, Vec::new()),
         Target::Failure(_) => ("broken", None, Vec::new()),
         Target::Index(alternatives, _) => {
-            let all = alternatives.iter().flat_map(|alternative| match alternative {
-                Target::File(run, _) | Target::Negotiated(Negotiated { run, .. }) => variants(run),
-                Target::Redirect(..) | Target::Index(..) | Target::Failure(_) => Vec::new(),
+            let runs = alternatives.iter().filter_map(|alternative| match alternative {
+                Target::File(run, _) | Target::Negotiated(Negotiated { run, .. }) => Some(run),
+                Target::Redirect(..) | Target::Index(..) | Target::Failure(_) => None,
             });
-            ("index", None, all.collect())
+            let stored: Vec<_> = runs.flat_map(|run| run.iter()).collect();
+            let is_listing = stored.first().is_some_and(StoredVariant::is_listing);
+            let kind = if is_listing { "listing" } else { "index" };
+            (kind, None, stored.iter().map(listed_variant).collect())
         }
     };
     let path = match key {

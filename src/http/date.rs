@@ -1,4 +1,5 @@
-//! Dates (RFC 9110, section 5.6.7): the one format that is sent, and the three that are understood.
+//! Dates (RFC 9110, section 5.6.7): the one format that is sent, and the three that are understood; and the one that
+//! pages and programs want.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,6 +17,17 @@ pub fn imf_fixdate(seconds: u64) -> [u8; LENGTH] {
     // Cannot fail: the format is 29 bytes for every date up to the year 9999.
     let _ = std::io::Write::write_fmt(&mut rest, format_args!("{}", httpdate::HttpDate::from(time)));
     text
+}
+
+/// `seconds` since 1970-01-01T00:00:00Z as ISO 8601 and RFC 3339 have it: `1994-11-06T08:49:37Z`. Of years after 9999 as
+/// [`imf_fixdate`].
+pub fn rfc3339(seconds: u64) -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    // The calendar is worked out there; here the parts are put into another order.
+    let text = imf_fixdate(seconds);
+    let part = |range: std::ops::Range<usize>| std::str::from_utf8(&text[range]).unwrap_or_default();
+    let month = MONTHS.iter().position(|month| *month == part(8..11)).map_or(0, |place| place + 1);
+    format!("{}-{month:02}-{}T{}Z", part(12..16), part(5..7), part(17..25))
 }
 
 /// The seconds since 1970-01-01T00:00:00Z that `date` tells, in IMF-fixdate, in the format of RFC 850 or in that of
@@ -40,13 +52,26 @@ pub fn parse(date: &[u8]) -> Option<u64> {
 mod tests {
     use proptest::prop_oneof;
 
-    use super::{imf_fixdate, parse};
+    use super::{imf_fixdate, parse, rfc3339};
 
     #[test]
     fn writes_the_example_of_the_rfc() {
         assert_eq!(&imf_fixdate(784_111_777), b"Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(&imf_fixdate(0), b"Thu, 01 Jan 1970 00:00:00 GMT");
         assert_eq!(&imf_fixdate(u64::MAX), b"Fri, 31 Dec 9999 23:59:59 GMT");
+    }
+
+    #[test]
+    fn writes_the_format_of_rfc_3339() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (784_111_777, "1994-11-06T08:49:37Z"),
+            (1_709_164_800, "2024-02-29T00:00:00Z"),
+            (1_735_689_599, "2024-12-31T23:59:59Z"),
+            (u64::MAX, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(rfc3339(seconds), expected);
+        }
     }
 
     #[test]

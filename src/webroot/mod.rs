@@ -41,7 +41,8 @@
 //!   called *failure*; or, for a directory, an *index*: further targets, to be tried in order. They name the
 //!   settings that decide. A resource holds its target; only those of an index lie in the section.
 //! - **Variants** hold what selection compares, the rendered header block, and where the body lies.
-//!   A run of variants is in scan order.
+//!   A run of variants is in scan order. Outside of type maps a file name that begins with a dot is that of a directory's
+//!   listing.
 //! - **Symbols** are media types, charsets, language lists and codings, each there once: a length of 2 bytes, then
 //!   the string. They are referred to by their places in the section, counted from 1; 0 is absent.
 //! - **Entries** are what only variants in type maps have: a declared length, a description, and what is

@@ -651,6 +651,12 @@ impl<'a> StoredVariant<'a> {
         self.record.entry.get() != 0
     }
 
+    /// Whether it is a form of a directory's listing, which has no address of its own. It is called like a dot file,
+    /// which nothing else is that is served.
+    pub fn is_listing(&self) -> bool {
+        self.entry().is_none() && self.webroot.string(self.record.file_name).starts_with(b".")
+    }
+
     /// What lists say about it; empty for nothing.
     pub fn description(&self) -> &'a [u8] {
         self.entry().map_or(&[], |entry| self.webroot.string(entry.description))
