@@ -124,7 +124,10 @@ impl Configs {
 
     /// The configuration of a directory, by its key.
     pub fn get(&self, directory: &[u8]) -> &Config {
-        &self.all[self.by_directory.get(directory).copied().unwrap_or(0)]
+        match &self.all[..] {
+            [only] => only,
+            all => &all[self.by_directory.get(directory).copied().unwrap_or(0)],
+        }
     }
 }
 

@@ -12,13 +12,13 @@ use crate::webroot::writer::Taken;
 /// How much is read and written at once where the system cannot copy, in bytes.
 const PIECE: usize = 1 << 20;
 
-/// Copies all of `taken` from one file to the other. Neither file's position matters or changes.
+/// Copies all of `taken`, as it comes, from one file to the other. Neither file's position matters or changes.
 ///
 /// # Errors
 ///
 /// If a file cannot be read or written, or `from` is shorter than it was.
-pub fn copy(from: &File, to: &File, taken: &[Taken]) -> io::Result<()> {
-    for &Taken { from: start, to: target, length } in taken {
+pub fn copy(from: &File, to: &File, taken: impl IntoIterator<Item = Taken>) -> io::Result<()> {
+    for Taken { from: start, to: target, length } in taken {
         let mut copying = Copying { from, to, start, target, left: length };
         // File systems that can share blocks do so for whole ones only, and not unless both sides begin with one.
         if start % PAGE == target % PAGE {
@@ -87,7 +87,7 @@ mod tests {
         let to = tempfile::tempfile().unwrap();
         let taken = |from, to, length| Taken { from, to, length };
         let all = [taken(10, 20, 5), taken(5000, 9096, 100_000), taken(300_000, 200_001, 2 * PIECE as u64)];
-        copy(&from, &to, &all).unwrap();
+        copy(&from, &to, all).unwrap();
         for Taken { from, to: target, length } in all {
             let mut found = vec![0; length as usize];
             to.read_exact_at(&mut found, target).unwrap();
@@ -98,7 +98,7 @@ mod tests {
         let mut found = vec![0; PIECE];
         to.read_exact_at(&mut found, 1).unwrap();
         assert!(found == bytes[7..][..PIECE]);
-        let beyond = copy(&from, &to, &[taken(bytes.len() as u64 - 1, 0, 2)]);
+        let beyond = copy(&from, &to, [taken(bytes.len() as u64 - 1, 0, 2)]);
         assert_eq!(beyond.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }

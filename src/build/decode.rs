@@ -43,11 +43,11 @@ pub fn add_plain_forms<W: std::io::Write + std::io::Seek>(
     writer: &mut Writer<W>,
     notes: &mut Vec<Note>,
 ) -> Result<(), BuildError> {
-    let coded = |name: &&[u8]| match site.candidates(name) {
-        Some(Candidates::Files(numbers)) => numbers.iter().any(|&number| site.known(number).metadata.codings.is_some()),
-        _ => false,
+    let coded = |(_, candidates): &(&[u8], &Candidates)| match candidates {
+        Candidates::Files(numbers) => numbers.iter().any(|&number| site.known(number).metadata.codings.is_some()),
+        Candidates::Map(_) => false,
     };
-    let names: Vec<_> = site.negotiated_names().into_iter().filter(coded).map(<[u8]>::to_vec).collect();
+    let names: Vec<_> = site.negotiated().filter(coded).map(|(name, _)| name.to_vec()).collect();
     let mut made: HashMap<usize, Option<usize>> = HashMap::new();
     for name in names {
         let Some(Candidates::Files(numbers)) = site.candidates(&name) else { continue };
@@ -124,7 +124,8 @@ fn plain_form<W: std::io::Write + std::io::Seek>(
     let body = writer.add_body(&plain, digest)?;
     let mut metadata = known.metadata.clone();
     metadata.codings = None;
-    let known = Representations { metadata, body, digest, repr_digest, length: plain.len() as u64, ..known.clone() };
+    let (length, etag) = (plain.len() as u64, metadata.entity_tag(&digest));
+    let known = Representations { metadata, body, digest, repr_digest, length, etag, ..known.clone() };
     Ok(Some(Decoded { name: plain_name(file.name(), codings), source, known }))
 }
 

@@ -1,8 +1,8 @@
 //! Files → resources: literal paths, negotiated names (MultiViews), type maps, directory indexes and listings, and
 //! redirects.
 
-use std::collections::BTreeMap;
-
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 use sha2::{Digest, Sha256};
 
 use super::config::{Config, Configs};
@@ -34,6 +34,8 @@ pub struct Representations {
     pub repr_digest: Option<[u8; 32]>,
     /// Length of the content in bytes.
     pub length: u64,
+    /// Its entity tag under its whole name, and under shorter ones.
+    pub etag: String,
     /// Last-Modified in seconds since 1970, if it is to be sent.
     pub modified: Option<u64>,
     /// What it lists, if it is a type map that is to be read.
@@ -96,7 +98,7 @@ pub fn group<W: std::io::Write + std::io::Seek>(
         site,
         configs,
         writer,
-        targets: BTreeMap::new(),
+        targets: IndexMap::with_capacity_and_hasher(2 * site.tree.files.len(), FxBuildHasher),
         counts: Counts::default(),
         notes: Vec::new(),
         missing: Vec::new(),
@@ -110,14 +112,16 @@ pub fn group<W: std::io::Write + std::io::Seek>(
     grouping.add_redirects();
     let counts = Counts { resources: grouping.targets.len() as u64, ..grouping.counts };
     let Grouping { targets, notes, missing, .. } = grouping;
-    Ok(Grouped { resources: targets.into_iter().collect(), counts, notes, missing })
+    let mut resources: Vec<_> = targets.into_iter().collect();
+    resources.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(Grouped { resources, counts, notes, missing })
 }
 
 struct Grouping<'a, W> {
     site: &'a Site<'a>,
     configs: &'a Configs,
     writer: &'a mut Writer<W>,
-    targets: BTreeMap<Vec<u8>, TargetDraft>,
+    targets: IndexMap<Vec<u8>, TargetDraft, FxBuildHasher>,
     counts: Counts,
     notes: Vec<Note>,
     missing: Vec<Note>,
@@ -168,12 +172,10 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
 
     fn add_negotiated(&mut self) -> Result<(), WriteError> {
         let site = self.site;
-        // In sorted order: the order of runs is part of the file, and must not depend on the hash map.
-        for key in site.negotiated_names() {
+        for (key, candidates) in site.negotiated() {
             if self.targets.contains_key(key) {
                 continue; // a directory of that name answers (R17)
             }
-            let Some(candidates) = site.candidates(key) else { continue };
             if let Some(target) = self.negotiated(candidates, None)? {
                 self.targets.insert(key.to_vec(), target);
             }
@@ -512,9 +514,8 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
         let Metadata { content_type, languages, codings, .. } = &known.metadata;
         let content_type = content_type.as_ref().map_or(&[][..], |known| &known.field_value);
         let (languages, codings) = (languages.as_deref().unwrap_or_default(), codings.as_deref().unwrap_or_default());
-        let etag = entity_tag(&known.digest, &[content_type, languages, codings]);
         Representation {
-            etag: etag.as_bytes(),
+            etag: known.etag.as_bytes(),
             content_location,
             vary: negotiation.vary.as_bytes(),
             tcn: negotiation.tcn.as_bytes(),
@@ -612,6 +613,15 @@ fn vary_of(variants: &[Variant<'_>], settings: &Settings) -> Dimensions {
         .with(Dimensions::TYPE, true)
         .with(Dimensions::LANGUAGE, refusable)
         .with(Dimensions::CODING, !variants.iter().all(Variant::is_identity_like))
+}
+
+impl Metadata {
+    /// The entity tag of a content with this metadata and this BLAKE3 digest.
+    pub(super) fn entity_tag(&self, digest: &[u8; 32]) -> String {
+        let content_type = self.content_type.as_ref().map_or(&[][..], |known| &known.field_value);
+        let (languages, codings) = (self.languages.as_deref(), self.codings.as_deref());
+        entity_tag(digest, &[content_type, languages.unwrap_or_default(), codings.unwrap_or_default()])
+    }
 }
 
 /// A strong entity tag (RFC 9110, section 8.8.3): 120 bits of a digest over content and metadata, so that two

@@ -11,9 +11,9 @@ use crate::resource::{Note, Policy, Quality, Settings};
 /// What is noteworthy about the names of `site` that are negotiated, or look as if they should be.
 pub fn notes(site: &Site<'_>, configs: &Configs) -> Vec<Note> {
     let mut notes = Vec::new();
-    for name in site.negotiated_names() {
-        match site.candidates(name) {
-            Some(Candidates::Files(numbers)) if !site.is_directory_name(name) => {
+    for (name, candidates) in site.negotiated() {
+        match candidates {
+            Candidates::Files(numbers) if !site.is_directory_name(name) => {
                 let settings = &configs.get(site.directory(numbers[0])).settings;
                 unreachable(site, name, numbers, &mut notes);
                 without_default(site, name, numbers, settings, &mut notes);

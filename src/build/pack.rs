@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant, SystemTime};
 
 use rayon::prelude::*;
@@ -16,10 +17,10 @@ use super::group::{self, Grouped, MapFile, Representations};
 use super::prior::{self, Former, Prior, Snapshot};
 use super::replace::Replacement;
 use super::site::Site;
-use super::walk::{self, Fingerprint, SourceFile};
+use super::walk::{self, Fingerprint, SourceFile, Tree};
 use super::{copy, decode, notes, paths, type_map};
 use crate::resource::Note;
-use crate::webroot::writer::{BodyId, WriteError, Writer};
+use crate::webroot::writer::{BodyId, Taken, WriteError, Writer};
 
 /// How to pack.
 #[derive(Clone, Debug, Default)]
@@ -162,90 +163,102 @@ pub fn pack(
     write(site, out, None, options, prior, report)
 }
 
+/// Writes what will be the file at `named`, if it will have a name.
 fn write(
     site: &Path,
     out: &File,
-    exclude: Option<&Path>,
+    named: Option<&Path>,
     options: &Options,
     prior: Option<&Prior<'_>>,
     report: &dyn Report,
 ) -> Result<(Summary, Snapshot), BuildError> {
     let (started, begun) = (Instant::now(), SystemTime::now());
-    let tree = walk::walk(site, exclude, &mut |warning| report.warn(&warning))?;
+    let tree = walk::walk(site, named, &mut |warning| report.warn(&warning))?;
     let bytes = tree.files.iter().map(|file| file.length).sum();
     report.begin(tree.files.len() as u64, bytes);
     let configs = Configs::of(&tree, &options.config)?;
 
-    let mut writer = Writer::new(BufWriter::with_capacity(PIECE, out))?;
-    let contents = Contents { configs: &configs, negotiate: options.negotiate, prior, report };
-    let (files, reused) = contents.add(&tree.files, &mut writer)?;
-    let mut site_notes = Vec::new();
-    let mut names = Site::new(&tree, &files, &configs, options.negotiate);
-    decode::add_plain_forms(&mut names, &configs, prior, &mut writer, &mut site_notes)?;
-    let taken = writer.take();
-    let copy_taken = || prior.map_or(Ok(()), |prior| copy::copy(prior.webroot().file(), out, &taken));
-    let index = || -> Result<_, BuildError> {
-        let Grouped { resources, counts, notes, missing } =
-            group::group(&names, options.negotiate, &configs, &mut writer)?;
+    // What is taken over is copied by a thread of its own, while the index is made.
+    let (taken, to_copy) = mpsc::channel();
+    let (packed, copied) = std::thread::scope(|scope| {
+        let copying = scope.spawn(|| copy_taken(prior, to_copy, out, named.is_some()));
+        let (tree, configs, negotiate) = (&tree, &configs, options.negotiate);
+        let packed = Packing { site, tree, configs, negotiate, prior, report }.run(out, taken);
+        (packed, copying.join())
+    });
+    let packed = packed?;
+    copied.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    // A long duplicate that was taken back may have reached further than the end.
+    out.set_len(packed.webroot_length)?;
+    Ok((Summary { elapsed: started.elapsed(), ..packed }, Snapshot::new(begun, tree.files)))
+}
+
+/// Copies what comes from a former webroot to `out`, and syncs it if that will be a file to keep.
+fn copy_taken(prior: Option<&Prior<'_>>, taken: Receiver<Taken>, out: &File, keep: bool) -> io::Result<()> {
+    let Some(prior) = prior else { return Ok(()) };
+    copy::copy(prior.webroot().file(), out, taken)?;
+    // All is synced in the end, too; this is the larger part of it, and there is time now.
+    if keep { out.sync_data() } else { Ok(()) }
+}
+
+/// What a packing goes by.
+struct Packing<'p> {
+    site: &'p Path,
+    tree: &'p Tree,
+    configs: &'p Configs,
+    negotiate: bool,
+    prior: Option<&'p Prior<'p>>,
+    report: &'p dyn Report,
+}
+
+impl Packing<'_> {
+    /// Writes all but what is taken over from a former webroot; that is told to `taken`.
+    fn run(&self, out: &File, taken: Sender<Taken>) -> Result<Summary, BuildError> {
+        let Packing { site, tree, configs, negotiate, prior, report } = *self;
+        let mut writer = Writer::new(BufWriter::with_capacity(PIECE, out))?;
+        let (files, reused) = self.add_contents(&mut writer, taken)?;
+        let mut site_notes = Vec::new();
+        let mut names = Site::new(tree, &files, configs, negotiate);
+        decode::add_plain_forms(&mut names, configs, prior, &mut writer, &mut site_notes)?;
+        let (grouped, of_names) = rayon::join(
+            || group::group(&names, negotiate, configs, &mut writer),
+            || if negotiate { notes::notes(&names, configs) } else { Vec::new() },
+        );
+        let Grouped { resources, counts, notes, missing } = grouped?;
         if !missing.is_empty() {
             return Err(BuildError::MissingInMaps { site: site.to_path_buf(), missing });
         }
-        paths::check(&configs, &resources, options.negotiate)?;
+        paths::check(configs, &resources, negotiate)?;
         site_notes.extend(notes);
-        if options.negotiate {
-            site_notes.extend(notes::notes(&names, &configs));
-        }
+        site_notes.extend(of_names);
         site_notes.sort();
         report.notes(site, &site_notes);
         let duplicates_saved = writer.duplicates_saved();
         let former = prior.map(|prior| prior.webroot().webroot());
         let (_, mut written) = writer.finish(&resources, &site_notes, former)?;
-        Ok((counts, duplicates_saved, written.stream_position()?))
-    };
-    // What is taken over is copied while the index is made.
-    let (copied, indexed) = std::thread::scope(|scope| {
-        let copying = scope.spawn(copy_taken);
-        let indexed = index();
-        (copying.join(), indexed)
-    });
-    let (counts, duplicates_saved, webroot_length) = indexed?;
-    copied.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-    // A long duplicate that was taken back may have reached further than the end.
-    out.set_len(webroot_length)?;
-    let summary = Summary {
-        files: tree.files.len() as u64,
-        bytes,
-        reused,
-        resources: counts.resources,
-        negotiated: counts.negotiated,
-        variants: counts.variants,
-        duplicates_saved,
-        webroot_length,
-        elapsed: started.elapsed(),
-    };
-    drop(names);
-    Ok((summary, Snapshot::new(begun, tree.files)))
-}
+        Ok(Summary {
+            files: files.len() as u64,
+            bytes: tree.files.iter().map(|file| file.length).sum(),
+            reused,
+            resources: counts.resources,
+            negotiated: counts.negotiated,
+            variants: counts.variants,
+            duplicates_saved,
+            webroot_length: written.stream_position()?,
+            elapsed: Duration::ZERO,
+        })
+    }
 
-/// Where contents come from, and what decides about them.
-struct Contents<'c> {
-    configs: &'c Configs,
-    negotiate: bool,
-    prior: Option<&'c Prior<'c>>,
-    report: &'c dyn Report,
-}
-
-impl Contents<'_> {
     /// Reads every file that changed, once, and writes its content, batch by batch: while one batch is written the next is
     /// read and hashed on all cores. The order of contents is that of the files, so it does not depend on timing.
     /// Returns what is known of each file, and how many were not read.
-    fn add<W: Write + Seek>(
+    fn add_contents<W: Write + Seek>(
         &self,
-        files: &[SourceFile],
         writer: &mut Writer<W>,
+        taken: Sender<Taken>,
     ) -> Result<(Vec<Representations>, u64), BuildError> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let (configs, negotiate, prior, report) = (self.configs, self.negotiate, self.prior, self.report);
+        let Packing { tree: Tree { files, .. }, configs, negotiate, prior, report, .. } = *self;
         let read_batch = |batch: &[SourceFile]| -> Vec<Result<Found<'_>, BuildError>> {
             batch.par_iter().map(|file| find_out(file, configs.get(file.directory()), negotiate, prior)).collect()
         };
@@ -276,9 +289,14 @@ impl Contents<'_> {
                         digest,
                         repr_digest,
                         length,
+                        etag: String::new(),
                         modified,
                         type_map,
                     });
+                }
+                for stretch in writer.take() {
+                    // Nobody hears it any more if copying has failed, which is said in the end.
+                    let _ = taken.send(stretch);
                 }
                 Ok(())
             };
@@ -292,6 +310,7 @@ impl Contents<'_> {
             written?;
             current = following;
         }
+        known.par_iter_mut().for_each(|known| known.etag = known.metadata.entity_tag(&known.digest));
         Ok((known, reused))
     }
 }

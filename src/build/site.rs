@@ -1,6 +1,9 @@
 //! The site as requests see it: what stands behind a path, a file, a directory or candidates for a choice (R15-R31).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::config::Configs;
 use super::decode::Decoded;
@@ -12,9 +15,10 @@ use super::walk::Tree;
 pub struct Site<'a> {
     pub tree: &'a Tree,
     pub files: &'a [Representations],
-    literal: HashMap<&'a [u8], usize>,
-    directories: HashSet<&'a [u8]>,
-    candidates: HashMap<Vec<u8>, Candidates>,
+    literal: FxHashMap<&'a [u8], usize>,
+    directories: FxHashSet<&'a [u8]>,
+    /// By their names, sorted.
+    candidates: IndexMap<Vec<u8>, Candidates, FxBuildHasher>,
     /// Names that begin those of files none of which can stand for them (D17), with these files.
     hidden: BTreeMap<Vec<u8>, Vec<usize>>,
     /// Plain forms of coded files; their numbers follow those of the files.
@@ -53,7 +57,7 @@ impl<'a> Site<'a> {
             files,
             literal: tree.files.iter().enumerate().map(|(number, file)| (file.key.as_slice(), number)).collect(),
             directories: tree.directories.iter().map(Vec::as_slice).collect(),
-            candidates: HashMap::new(),
+            candidates: IndexMap::default(),
             hidden: BTreeMap::new(),
             decoded: Vec::new(),
         };
@@ -146,11 +150,9 @@ impl<'a> Site<'a> {
         self.map(*number).is_some_and(|map| map.entries.is_empty())
     }
 
-    /// All names with candidates, sorted.
-    pub fn negotiated_names(&self) -> Vec<&[u8]> {
-        let mut names: Vec<_> = self.candidates.keys().map(Vec::as_slice).collect();
-        names.sort_unstable();
-        names
+    /// All names with candidates, sorted, and these.
+    pub fn negotiated(&self) -> impl Iterator<Item = (&[u8], &Candidates)> {
+        self.candidates.iter().map(|(name, candidates)| (name.as_slice(), candidates))
     }
 
     /// What stands behind `key`, a normalised path.
@@ -170,8 +172,8 @@ impl<'a> Site<'a> {
     }
 
     /// For each name that no file has as a whole, the files that can stand for it (R24-R31).
-    fn find_candidates(&self, configs: &Configs) -> HashMap<Vec<u8>, Candidates> {
-        let mut candidates: HashMap<Vec<u8>, Candidates> = HashMap::new();
+    fn find_candidates(&self, configs: &Configs) -> IndexMap<Vec<u8>, Candidates, FxBuildHasher> {
+        let mut candidates = IndexMap::with_capacity_and_hasher(self.files.len(), FxBuildHasher);
         for (number, (file, known)) in self.tree.files.iter().zip(self.files).enumerate() {
             let metadata = &known.metadata;
             let policy = configs.get(file.directory()).settings.policy;
@@ -207,6 +209,7 @@ impl<'a> Site<'a> {
                 numbers.sort_by(|a, b| order(a).cmp(&order(b)));
             }
         }
+        candidates.sort_keys();
         candidates
     }
 

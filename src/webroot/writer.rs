@@ -1,9 +1,9 @@
 //! Records → a webroot, in one pass: bodies first as they come, then the index, the header last.
 
-use std::collections::HashMap;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::ops::Range;
 
+use rustc_hash::FxHashMap;
 use zerocopy::{FromZeros, Immutable, IntoBytes};
 
 use super::index::{self, TableError};
@@ -146,12 +146,12 @@ pub struct Writer<W> {
     written_to: u64,
     taken: Vec<Taken>,
     bodies: Vec<BodyRecord>,
-    by_digest: HashMap<[u8; 32], BodyId>,
+    by_digest: FxHashMap<[u8; 32], BodyId>,
     duplicates_saved: u64,
     variants: Vec<VariantRecord>,
     entries: Vec<EntryRecord>,
     symbols: Vec<u8>,
-    by_symbol: HashMap<Vec<u8>, u32>,
+    by_symbol: FxHashMap<Vec<u8>, u32>,
     settings: Vec<Settings>,
     strings: Vec<u8>,
 }
@@ -170,12 +170,12 @@ impl<W: Write + Seek> Writer<W> {
             written_to: PAGE,
             taken: Vec::new(),
             bodies: Vec::new(),
-            by_digest: HashMap::new(),
+            by_digest: FxHashMap::default(),
             duplicates_saved: 0,
             variants: Vec::new(),
             entries: Vec::new(),
             symbols: Vec::new(),
-            by_symbol: HashMap::new(),
+            by_symbol: FxHashMap::default(),
             settings: Vec::new(),
             strings: Vec::new(),
         })
@@ -258,6 +258,8 @@ impl<W: Write + Seek> Writer<W> {
         if let Some(&body) = self.by_digest.get(&digest) {
             self.duplicates_saved += self.position - offset;
             self.position = before;
+            // None of it may come later: there may soon stand what somebody else copies there.
+            self.out.flush().map_err(WriteError::Io)?;
             return Ok((body, digest));
         }
         Ok((self.end_body(offset, digest)?, digest))
@@ -554,7 +556,6 @@ struct Summer {
 
 impl Summer {
     fn update(&mut self, bytes: &[u8]) {
-        self.checksum.update(bytes);
-        self.digest.update(bytes);
+        rayon::join(|| self.checksum.update(bytes), || self.digest.update_rayon(bytes));
     }
 }
