@@ -14,6 +14,7 @@ mod decoding;
 mod directories;
 mod explain_cases;
 mod hosts;
+mod hosts_model;
 mod incremental;
 mod limits;
 mod listing;

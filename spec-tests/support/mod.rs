@@ -319,6 +319,11 @@ impl Connection {
         Connection { stream, received: Vec::new() }
     }
 
+    /// The server's address.
+    pub fn peer(&self) -> SocketAddr {
+        self.stream.peer_addr().expect("a connection")
+    }
+
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).expect("the server reads");
     }
