@@ -105,6 +105,20 @@ fn one_webroot_is_replaced_and_outlives_its_name() {
     eventually("the third is served", || content(&server, "/a") == "third");
 }
 
+#[test]
+fn one_webroot_is_followed_where_a_link_leads() {
+    let workshop = Workshop::with_site(&[("a.html", b"first")]);
+    let releases = workshop.path().join("releases");
+    fs::create_dir(&releases).unwrap();
+    fs::rename(workshop.pack(), releases.join("1")).unwrap();
+    let link = workshop.path().join("current.webroot");
+    std::os::unix::fs::symlink("releases/1", &link).unwrap();
+    let server = Server::start_in_silence(&link);
+    workshop.write("a.html", b"second");
+    fs::rename(workshop.pack(), releases.join("1")).unwrap();
+    eventually("the new one is served", || content(&server, "/a") == "second");
+}
+
 /// A `mkroot --watch`, ended by SIGTERM with status 0.
 struct Watcher(Child);
 

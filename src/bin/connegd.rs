@@ -206,7 +206,7 @@ impl Packer {
         if let Some(scrubber) = &self.scrubber {
             scrubber.add(&site);
         }
-        self.hosts.set([(HostName::Default, site.clone())]);
+        self.hosts.change([(HostName::Default, site.clone())], &[]);
         self.former = Some((site, snapshot));
         Ok((summary, changes))
     }

@@ -56,6 +56,8 @@ pub struct Directory {
     entries: HashMap<OsString, Entry>,
     /// The file that a host is served from.
     owners: HashMap<HostName, OsString>,
+    /// Other files that are for the same host, and wait for it to be gone.
+    rivals: HashMap<HostName, BTreeSet<OsString>>,
     /// The files whose names lead through a directory, besides those that lie in it.
     dependents: HashMap<PathBuf, BTreeSet<OsString>>,
     /// Why the directory could not be read when that was last tried.
@@ -65,8 +67,10 @@ pub struct Directory {
 /// What is known of a name in the directory.
 #[derive(Debug, Default)]
 struct Entry {
-    /// The file that was last found there, whether it was good or not.
+    /// The file that was last found there, whether it was good or not, unless it may be better the next time.
     seen: Option<Fingerprint>,
+    /// What was said of the file last, if it was refused.
+    refused: Option<(Fingerprint, String)>,
     /// What is served from it.
     served: Option<Served>,
     /// Directories outside that are watched for it.
@@ -132,6 +136,7 @@ impl Directory {
         let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it is no webroot"))?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut directory = Directory::new(parent, Names::Only(name.into()), verify, messages)?;
+        directory.watch_for(name);
         // Whoever has started the server waits for the first one, even if it is still being written.
         loop {
             match find(&directory.path.join(name), None, verify) {
@@ -162,6 +167,7 @@ impl Directory {
             sender,
             entries: HashMap::new(),
             owners: HashMap::new(),
+            rivals: HashMap::new(),
             dependents: HashMap::new(),
             complaint: None,
         };
@@ -309,7 +315,7 @@ impl Directory {
     /// Lets hosts serve what was found.
     fn apply(&mut self, findings: Vec<(OsString, Finding)>) {
         let is_first = self.owners.is_empty();
-        let (mut sites, mut overwritten) = (Vec::new(), Vec::new());
+        let (mut sites, mut gone, mut overwritten) = (Vec::new(), Vec::new(), Vec::new());
         for (name, finding) in findings {
             let entry = self.entries.entry(name.clone()).or_default();
             entry.again = None;
@@ -327,15 +333,17 @@ impl Directory {
                     continue;
                 }
                 Finding::Nothing => {}
-                Finding::Absent => self.note_absence(&name),
+                Finding::Absent => gone.extend(self.note_absence(&name)),
                 Finding::Unfinished => entry.again = Some(Instant::now() + WRITING),
                 Finding::Refused { file, reason, is_passing } => {
                     entry.again = is_passing.then(|| Instant::now() + UNWATCHED);
-                    let is_news = entry.seen.replace(file) != Some(file);
+                    entry.seen = (!is_passing).then_some(file);
                     let is_served_on = entry.served.as_ref().is_some_and(|served| !served.is_written_to());
-                    if is_news {
-                        let then = if is_served_on { "the former one is served on" } else { "it is not served" };
-                        self.say(&name, &format!("{reason}\n{then}"));
+                    let then = if is_served_on { "the former one is served on" } else { "it is not served" };
+                    let message = format!("{reason}\n{then}");
+                    let refused = Some((file, reason));
+                    if std::mem::replace(&mut entry.refused, refused.clone()) != refused {
+                        self.say(&name, &message);
                     }
                 }
             }
@@ -343,7 +351,7 @@ impl Directory {
                 self.say(&name, &format!("it was written to while it was served; {OUT_OF_SERVICE}"));
             }
         }
-        self.hosts.set(sites);
+        self.hosts.change(sites, &gone);
         // What is still being sent of these is not what was promised.
         for site in overwritten {
             site.withdraw();
@@ -371,8 +379,8 @@ impl Directory {
             }
         };
         if let Some(owner) = self.owners.get(&host).filter(|owner| *owner != name) {
-            let owner = owner.display();
-            self.say_plainly(name, &format!("is for the same host as {owner}, which is served"));
+            self.say_plainly(name, &format!("is for the same host as {}, which is served", owner.display()));
+            self.rivals.entry(host).or_default().insert(name.into());
             return None;
         }
         if !is_first {
@@ -390,41 +398,37 @@ impl Directory {
         Some((host, site))
     }
 
-    /// Nothing is there under a name. Its host goes when that has been so for a moment.
-    fn note_absence(&mut self, name: &OsStr) {
-        let Some(entry) = self.entries.get_mut(name) else { return };
+    /// Nothing is there under a name. Its host goes when that has been so for a moment; then it is returned.
+    fn note_absence(&mut self, name: &OsStr) -> Option<HostName> {
+        let entry = self.entries.get_mut(name)?;
         let now = Instant::now();
         let since = *entry.gone_since.get_or_insert(now);
         if entry.served.is_some() && now < since + ABSENCE {
             entry.again = Some(since + ABSENCE);
-            return;
+            return None;
         }
-        entry.seen = None;
+        let is_news = entry.seen.take().is_some();
         let Some(served) = &entry.served else {
             self.drop_entry(name);
-            return;
+            return None;
         };
         if let Names::Only(_) = self.names {
             // There is nothing else to serve.
-            return;
+            if is_news {
+                self.say(name, "it is gone; what it was is served on");
+            }
+            return None;
         }
         let host = served.host.clone();
         self.drop_entry(name);
         self.owners.remove(&host);
-        self.hosts.remove(&host);
         self.say(name, "it is gone, and so is its host");
-        // Another file may have been waiting for the name.
-        let rivals: BTreeSet<_> = self
-            .entries
-            .iter()
-            .filter(|(other, _)| other.to_str().is_some_and(|other| HostName::of_file(other).as_ref() == Ok(&host)))
-            .map(|(other, _)| other.clone())
-            .collect();
-        for rival in &rivals {
-            if let Some(entry) = self.entries.get_mut(rival) {
+        for rival in self.rivals.remove(&host).unwrap_or_default() {
+            if let Some(entry) = self.entries.get_mut(&rival) {
                 (entry.seen, entry.again) = (None, Some(now));
             }
         }
+        Some(host)
     }
 
     /// Forgets a name under which there is nothing, unless it still leads somewhere.

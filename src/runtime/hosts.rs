@@ -95,7 +95,7 @@ impl Hosts {
     /// Where one site answers for all hosts.
     pub fn of(site: Site) -> Hosts {
         let hosts = Hosts::default();
-        hosts.set([(HostName::Default, Arc::new(site))]);
+        hosts.change([(HostName::Default, Arc::new(site))], &[]);
         hosts
     }
 
@@ -111,30 +111,24 @@ impl Hosts {
         self.table.load().default.as_ref().map(|host| host.load())
     }
 
-    /// Lets hosts serve these sites from now on.
-    pub fn set(&self, sites: impl IntoIterator<Item = (HostName, Arc<Site>)>) {
+    /// Lets hosts serve these sites from now on, and others nothing of their own any more.
+    pub fn change(&self, sites: impl IntoIterator<Item = (HostName, Arc<Site>)>, gone: &[HostName]) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut changed: Option<Table> = None;
+        let current = self.table.load();
+        // Copied once, and only if there is a name more or less.
+        let mut changed = (!gone.is_empty()).then(|| Table::clone(&current));
+        if let Some(table) = &mut changed {
+            gone.iter().for_each(|name| table.remove(name));
+        }
         for (name, site) in sites {
-            match changed.as_ref().unwrap_or(&self.table.load()).host(&name) {
+            match changed.as_ref().unwrap_or(&current).host(&name) {
                 Some(host) => host.store(site),
-                None => {
-                    let table = changed.get_or_insert_with(|| Table::clone(&self.table.load()));
-                    table.insert(name, Arc::new(Host::new(site)));
-                }
+                None => changed.get_or_insert_with(|| Table::clone(&current)).insert(name, Arc::new(Host::new(site))),
             }
         }
         if let Some(table) = changed {
             self.table.store(Arc::new(table));
         }
-    }
-
-    /// Lets a host serve nothing of its own any more.
-    pub fn remove(&self, name: &HostName) {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut table = Table::clone(&self.table.load());
-        table.remove(name);
-        self.table.store(Arc::new(table));
     }
 }
 
@@ -201,7 +195,7 @@ mod tests {
 
     fn hosts(names: &[&str]) -> Hosts {
         let hosts = Hosts::default();
-        hosts.set(names.iter().map(|name| (HostName::of_file(name).expect("a name"), site(name))));
+        hosts.change(names.iter().map(|name| (HostName::of_file(name).expect("a name"), site(name))), &[]);
         hosts
     }
 
@@ -228,10 +222,10 @@ mod tests {
         ] {
             assert_eq!(found(&hosts, authority).as_deref(), Some(expected), "{authority}");
         }
-        hosts.remove(&HostName::Default);
+        hosts.change([], &[HostName::Default]);
         assert_eq!(found(&hosts, "other"), None);
         assert!(hosts.default_site().is_none());
-        hosts.remove(&HostName::of_file("*.b.example.com").expect("a name"));
+        hosts.change([], &[HostName::of_file("*.b.example.com").expect("a name")]);
         assert_eq!(found(&hosts, "a.b.example.com").as_deref(), Some("*.example.com"));
         assert_eq!(found(&self::hosts(&["a"]), "b"), None);
     }
@@ -241,13 +235,13 @@ mod tests {
         let hosts = hosts(&["a", "b"]);
         let old = hosts.find(b"a").expect("a site");
         let weak = Arc::downgrade(&old);
-        hosts.set([(HostName::of_file("a").expect("a name"), site("new"))]);
+        hosts.change([(HostName::of_file("a").expect("a name"), site("new"))], &[]);
         assert_eq!((found(&hosts, "a").as_deref(), old.name()), (Some("new"), "a"));
         assert!(weak.upgrade().is_some());
         drop(old);
         assert!(weak.upgrade().is_none());
         let removed = Arc::downgrade(&hosts.find(b"b").expect("a site"));
-        hosts.remove(&HostName::of_file("b").expect("a name"));
+        hosts.change([], &[HostName::of_file("b").expect("a name")]);
         assert!(removed.upgrade().is_none());
     }
 
