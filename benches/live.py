@@ -33,6 +33,7 @@ Exit status: 0 all within bounds, 1 a bound is broken, 2 something is missing.
 """
 
 import argparse
+import atexit
 import json
 import os
 import re
@@ -94,6 +95,8 @@ class Server:
         command += ["--listen", f"127.0.0.1:{self.port}", *arguments]
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors)
+        # Whatever goes wrong, nothing is left running.
+        atexit.register(self.process.kill)
         if b"listening" not in self.process.stdout.readline():
             raise Missing(f"connegd did not start: {self.messages()}")
 
