@@ -101,7 +101,7 @@ fn plain_form<W: std::io::Write + std::io::Seek>(
     let known = site.known(source);
     let codings = known.metadata.codings.as_deref().unwrap_or_default();
     let is_known = |content: &[u8]| *blake3::hash(content).as_bytes() == known.digest;
-    let former = prior.and_then(|prior| prior.find(file)).map(|former| former.content());
+    let former = prior.and_then(|prior| prior.find(site.tree, file)).map(|former| former.content());
     let content = match former.filter(|content| is_known(content)) {
         Some(content) => Cow::Borrowed(content),
         None => Cow::Owned(

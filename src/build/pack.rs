@@ -143,7 +143,7 @@ pub fn pack_to(
         BuildError::Write(source) => unwritable(source),
         other => other,
     })?;
-    prior::mark(replacement.file(), site, snapshot.begun());
+    prior::mark(replacement.file(), site, &snapshot);
     replacement.commit().map_err(|error| unwritable(error.into()))?;
     Ok((summary, snapshot))
 }
@@ -190,7 +190,7 @@ fn write(
     copied.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     // A long duplicate that was taken back may have reached further than the end.
     out.set_len(packed.webroot_length)?;
-    Ok((Summary { elapsed: started.elapsed(), ..packed }, Snapshot::new(begun, tree.files)))
+    Ok((Summary { elapsed: started.elapsed(), ..packed }, Snapshot::new(begun, tree)))
 }
 
 /// Copies what comes from a former webroot to `out`, and syncs it if that will be a file to keep.
@@ -258,9 +258,14 @@ impl Packing<'_> {
         taken: Sender<Taken>,
     ) -> Result<(Vec<Representations>, u64), BuildError> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let Packing { tree: Tree { files, .. }, configs, negotiate, prior, report, .. } = *self;
+        let Packing { tree, configs, negotiate, prior, report, .. } = *self;
+        let files = &tree.files[..];
         let read_batch = |batch: &[SourceFile]| -> Vec<Result<Found<'_>, BuildError>> {
-            batch.par_iter().map(|file| find_out(file, configs.get(file.directory()), negotiate, prior)).collect()
+            let find_out = |file: &SourceFile| {
+                let former = prior.and_then(|prior| prior.find(tree, file));
+                find_out(file, configs.get(file.directory()), negotiate, former)
+            };
+            batch.par_iter().map(find_out).collect()
         };
 
         let mut known = Vec::with_capacity(files.len());
@@ -374,18 +379,18 @@ struct Found<'p> {
     content: Content<'p>,
 }
 
-/// Finds out about a file. It is read, unless it is long or has not changed since `prior`.
+/// Finds out about a file. It is read, unless it is long or its content is that of a `former` webroot.
 fn find_out<'p>(
     source: &SourceFile,
     config: &Config,
     negotiate: bool,
-    prior: Option<&Prior<'p>>,
+    former: Option<Former<'p>>,
 ) -> Result<Found<'p>, BuildError> {
     let naming = Naming::new(config);
     let mut metadata = naming.describe(source.name());
     let is_map = negotiate && metadata.is_type_map();
     let sniffed = metadata.content_type.is_none() && config.builtin_extensions && !is_map;
-    let content = match prior.filter(|_| !is_map).and_then(|prior| prior.find(source)) {
+    let content = match former.filter(|_| !is_map) {
         Some(former) => former_content(former, config.repr_digest),
         None => read(source, config.repr_digest, is_map)?,
     };
@@ -515,6 +520,7 @@ mod tests {
             modified: 0,
             fingerprint,
             settled: (0, 0),
+            placed: (0, 0),
         };
         for (length, count, most) in [(0, 5000, BATCH.1), (1 << 20, 100, 32), (STREAMED, 9, 2), (u64::MAX, 5, 2)] {
             let files = vec![file(length); count];

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use rustix::fs::XattrFlags;
 
-use super::walk::{Fingerprint, Moment, SourceFile};
+use super::walk::{Fingerprint, Moment, SourceFile, Tree};
 use crate::http::date;
 use crate::http::response::field_value;
 use crate::webroot::{Mapped, OpenError, OpenFileError, StoredVariant, Target, Webroot};
@@ -21,11 +21,12 @@ const UNCERTAIN: Duration = Duration::from_secs(2);
 
 /// A former packing of the same site, from which unchanged contents are taken unread.
 ///
-/// A content is unchanged if nothing about its file has been since two seconds before that packing began, neither what it
-/// holds nor its dates, mode or name, and besides:
+/// A content is unchanged if nothing happened to its file since two seconds before that packing began, neither to what it
+/// holds nor to its dates, mode or name, and besides:
 ///
 /// - if it is known what the packing saw ([`Prior::knowing`]), the file is the same in all that the file system says of it;
-/// - if there is the webroot only, its length is that of the content there, and the date of its content the Last-Modified.
+/// - if there is the webroot only, its length is that of the content there, the date of its content is the Last-Modified, and
+///   no directory above was moved since.
 ///
 /// What cannot be found in the webroot under the file's own whole name is read again: type maps, files dated in the future,
 /// files that a redirect hides. Contents are taken as they are in the former webroot, and their digests with them: what
@@ -34,20 +35,30 @@ pub struct Prior<'p> {
     webroot: &'p Mapped,
     /// Before when files must be settled.
     trusted: Moment,
-    seen: Option<HashMap<&'p [u8], Fingerprint>>,
+    seen: Seen<'p>,
+}
+
+/// What is known of what a packing saw.
+enum Seen<'p> {
+    /// All of its files, by their keys.
+    Files(HashMap<&'p [u8], Fingerprint>),
+    /// Perhaps which directories there were, see [`Tree::places`].
+    Places(Option<u64>),
 }
 
 /// What a packing saw of every file: for who packs the same site again and again.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     begun: SystemTime,
+    places: u64,
     files: Vec<(Vec<u8>, Fingerprint)>,
 }
 
 impl Snapshot {
-    /// Of a packing that began then and saw these files.
-    pub(super) fn new(begun: SystemTime, files: Vec<SourceFile>) -> Snapshot {
-        Snapshot { begun, files: files.into_iter().map(|file| (file.key, file.fingerprint)).collect() }
+    /// Of a packing that began then and saw this.
+    pub(super) fn new(begun: SystemTime, tree: Tree) -> Snapshot {
+        let files = tree.files.into_iter().map(|file| (file.key, file.fingerprint)).collect();
+        Snapshot { begun, places: tree.places, files }
     }
 
     /// When the packing began.
@@ -109,13 +120,13 @@ pub(super) struct Former<'p> {
 impl<'p> Prior<'p> {
     /// The packing that left `webroot` and began at `begun`.
     pub fn new(webroot: &'p Mapped, begun: SystemTime) -> Prior<'p> {
-        Prior { webroot, trusted: moment(begun.checked_sub(UNCERTAIN)), seen: None }
+        Prior { webroot, trusted: moment(begun.checked_sub(UNCERTAIN)), seen: Seen::Places(None) }
     }
 
     /// The same, if what it saw is known: that of this snapshot.
     pub fn knowing(self, snapshot: &'p Snapshot) -> Prior<'p> {
         let seen = snapshot.files.iter().map(|(key, fingerprint)| (key.as_slice(), *fingerprint)).collect();
-        Prior { seen: Some(seen), ..self }
+        Prior { seen: Seen::Files(seen), ..self }
     }
 
     /// The webroot that contents are taken from.
@@ -123,20 +134,21 @@ impl<'p> Prior<'p> {
         self.webroot
     }
 
-    /// The content of a file, if it has not changed.
-    pub(super) fn find(&self, file: &SourceFile) -> Option<Former<'p>> {
-        if file.settled >= self.trusted {
-            return None;
-        }
-        if self.seen.as_ref().is_some_and(|seen| seen.get(&file.key[..]) != Some(&file.fingerprint)) {
+    /// The content of a file of `tree`, if it has not changed.
+    pub(super) fn find(&self, tree: &Tree, file: &SourceFile) -> Option<Former<'p>> {
+        let same = match &self.seen {
+            Seen::Files(seen) => seen.get(&file.key[..]) == Some(&file.fingerprint),
+            Seen::Places(places) => *places == Some(tree.places) || file.placed < self.trusted,
+        };
+        if !same || file.settled >= self.trusted {
             return None;
         }
         let webroot = self.webroot.webroot();
         let Target::File(run, _) = webroot.find(&file.key)?.target() else { return None };
         let former = Former { webroot, variant: run.get(0).filter(|variant| !variant.is_entry())? };
         let unchanged = match self.seen {
-            Some(_) => true,
-            None => former.field("Last-Modified").and_then(date::parse) == Some(file.modified),
+            Seen::Files(_) => true,
+            Seen::Places(_) => former.field("Last-Modified").and_then(date::parse) == Some(file.modified),
         };
         let Range { start, end } = former.range();
         (unchanged && end - start == file.length).then_some(former)
@@ -178,11 +190,18 @@ fn moment(time: Option<SystemTime>) -> Moment {
 /// The webroot that a packing left at its path, for the next packing by another process.
 pub struct Left {
     webroot: Mapped,
+    mark: Mark,
+}
+
+/// What a packing leaves beside what the webroot holds.
+#[derive(Clone, Copy)]
+struct Mark {
     begun: SystemTime,
+    places: u64,
 }
 
 /// The extended attribute in which a packing leaves what the webroot itself must not hold, since the same site gives the
-/// same bytes: when it began, in nanoseconds since 1970, and the device and inode of the site's directory.
+/// same bytes: when it began, in nanoseconds since 1970; [`Tree::places`]; device and inode of the site's directory.
 const ATTRIBUTE: &str = "user.mkroot.packed";
 
 impl Left {
@@ -194,9 +213,9 @@ impl Left {
     /// If it once was one and is damaged.
     pub fn at(out: &Path, site: &Path) -> Result<Option<Left>, OpenFileError> {
         let Ok(file) = File::open(out) else { return Ok(None) };
-        let Some(begun) = begun(&file, site) else { return Ok(None) };
+        let Some(mark) = Mark::read(&file, site) else { return Ok(None) };
         match Mapped::from_file(file) {
-            Ok(webroot) => Ok(Some(Left { webroot, begun })),
+            Ok(webroot) => Ok(Some(Left { webroot, mark })),
             Err(OpenFileError::Format(OpenError::OtherVersion { .. } | OpenError::NotAWebroot)) => Ok(None),
             Err(error) => Err(error),
         }
@@ -204,29 +223,31 @@ impl Left {
 
     /// The packing, to take contents from.
     pub fn prior(&self) -> Prior<'_> {
-        Prior::new(&self.webroot, self.begun)
+        Prior { seen: Seen::Places(Some(self.mark.places)), ..Prior::new(&self.webroot, self.mark.begun) }
     }
 }
 
-/// Marks `out` as what a packing of `site` that began at `begun` leaves. Where the file system has no such attributes, the
-/// next packing reads everything.
-pub(super) fn mark(out: &File, site: &Path, begun: SystemTime) {
-    let since = begun.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+impl Mark {
+    /// Reads that of `file`, if it is what a packing of `site` left.
+    fn read(file: &File, site: &Path) -> Option<Mark> {
+        let mut value = [0; 96];
+        let length = rustix::fs::fgetxattr(file, ATTRIBUTE, &mut value).ok()?;
+        let mut words = std::str::from_utf8(&value[..length]).ok()?.splitn(3, ' ');
+        let begun = Duration::from_nanos(words.next()?.parse().ok()?);
+        let places = u64::from_str_radix(words.next()?, 16).ok()?;
+        (words.next()? == identity(site)?).then_some(())?;
+        Some(Mark { begun: SystemTime::UNIX_EPOCH.checked_add(begun)?, places })
+    }
+}
+
+/// Marks `out` as what a packing of `site` leaves. Where the file system has no such attributes, the next packing reads
+/// everything.
+pub(super) fn mark(out: &File, site: &Path, snapshot: &Snapshot) {
+    let since = snapshot.begun.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     if let Some(identity) = identity(site) {
-        let value = format!("{} {identity}", since.as_nanos());
+        let value = format!("{} {:016x} {identity}", since.as_nanos(), snapshot.places);
         let _ = rustix::fs::fsetxattr(out, ATTRIBUTE, value.as_bytes(), XattrFlags::empty());
     }
-}
-
-/// When the packing of `site` began that left `file`, if that is what it is.
-fn begun(file: &File, site: &Path) -> Option<SystemTime> {
-    let mut value = [0; 96];
-    let length = rustix::fs::fgetxattr(file, ATTRIBUTE, &mut value).ok()?;
-    let (begun, packed) = std::str::from_utf8(&value[..length]).ok()?.split_once(' ')?;
-    if packed != identity(site)? {
-        return None;
-    }
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(begun.parse().ok()?))
 }
 
 fn identity(site: &Path) -> Option<String> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
+use rayon::prelude::*;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::config::Configs;
@@ -214,16 +215,16 @@ impl<'a> Site<'a> {
     }
 
     fn find_hidden(&self) -> BTreeMap<Vec<u8>, Vec<usize>> {
+        let answers = |key: &Vec<u8>| {
+            self.candidates.contains_key(key) || self.file(key).is_some() || self.is_directory_name(key)
+        };
+        let found = self.tree.files.par_iter().enumerate().flat_map_iter(|(number, file)| {
+            let keys = names_of(file.name()).map(|name| [file.directory(), name].concat());
+            keys.filter(|key| !answers(key)).map(move |key| (key, number))
+        });
         let mut hidden: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
-        for (number, file) in self.tree.files.iter().enumerate() {
-            for name in names_of(file.name()) {
-                let key = [file.directory(), name].concat();
-                let answers =
-                    self.candidates.contains_key(&key) || self.file(&key).is_some() || self.is_directory_name(&key);
-                if !answers {
-                    hidden.entry(key).or_default().push(number);
-                }
-            }
+        for (key, number) in found.collect::<Vec<_>>() {
+            hidden.entry(key).or_default().push(number);
         }
         hidden
     }

@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use xxhash_rust::xxh3::Xxh3Default;
 
 use super::config;
 use super::pack::{BuildError, Warning};
@@ -25,8 +26,10 @@ pub struct SourceFile {
     pub modified: u64,
     /// By which a change is noticed.
     pub fingerprint: Fingerprint,
-    /// Since when it is known to have been what it is, under this name.
+    /// Since when nothing is known to have happened to it, or to a link that leads to it.
     pub settled: Moment,
+    /// Since when the directories above are known to have been where they are.
+    pub placed: Moment,
 }
 
 impl SourceFile {
@@ -68,8 +71,8 @@ impl Fingerprint {
     }
 
     /// When a directory was last put where it is, as far as that can be told: what comes and goes in it sets both of its
-    /// dates, moving it the one alone.
-    fn moved(&self) -> Moment {
+    /// dates, and moving it sets the one alone.
+    fn placed(&self) -> Moment {
         if self.changed == self.modified { Moment::default() } else { self.changed }
     }
 
@@ -100,6 +103,8 @@ pub struct Tree {
     pub directories: Vec<Vec<u8>>,
     /// The configuration files in directories other than the root: the directory's key, and where the file is.
     pub configurations: Vec<(Vec<u8>, PathBuf)>,
+    /// A digest of the directories' keys and identities: another one, if any was exchanged for another.
+    pub places: u64,
 }
 
 /// Lists the tree below `site`, sorted by name. Dot files are left out; symbolic links are followed as long
@@ -124,7 +129,7 @@ pub fn walk(site: &Path, exclude: Option<&Path>, warn: &mut dyn FnMut(Warning)) 
         key: b"/".to_vec(),
         above: None,
         identity: fingerprint.identity(),
-        settled: fingerprint.moved(),
+        placed: fingerprint.placed(),
     };
     let mut walk = Walk { root: &root, excluded, directories: vec![top] };
     // Level by level, each level on all cores: recursion would be bounded by the stack.
@@ -148,8 +153,8 @@ struct Directory {
     /// The number of the one it lies in.
     above: Option<usize>,
     identity: (u64, u64),
-    /// Since when it is known to have been where it is.
-    settled: Moment,
+    /// Since when it, and those above, are known to have been where they are.
+    placed: Moment,
 }
 
 /// What is found in a directory.
@@ -210,9 +215,9 @@ impl Walk<'_> {
             return Ok(Found::Nothing);
         }
         let mut metadata = entry.metadata().map_err(|error| unreadable(&path, error))?;
-        let mut settled = directory.settled;
+        let mut linked = Moment::default();
         if metadata.is_symlink() {
-            settled = settled.max(Fingerprint::from(&metadata).touched());
+            linked = Fingerprint::from(&metadata).touched();
             let Ok(target) = path.metadata() else { return skipped("is a symbolic link to nothing; skipped") };
             if target.is_dir() && self.lies_in(number, Fingerprint::from(&target).identity()) {
                 return skipped("is a symbolic link to a directory it lies in; skipped");
@@ -229,9 +234,9 @@ impl Walk<'_> {
         let fingerprint = Fingerprint::from(&metadata);
         if metadata.is_dir() {
             let key = [&key[..], b"/"].concat();
-            let settled = settled.max(fingerprint.moved());
+            let placed = directory.placed.max(fingerprint.placed()).max(linked);
             let (above, identity) = (Some(number), fingerprint.identity());
-            return Ok(Found::Directory(Directory { path, key, above, identity, settled }));
+            return Ok(Found::Directory(Directory { path, key, above, identity, placed }));
         }
         if !metadata.is_file() {
             return skipped("is neither a file nor a directory; skipped");
@@ -242,7 +247,8 @@ impl Walk<'_> {
             length: metadata.len(),
             modified: u64::try_from(metadata.mtime()).unwrap_or(0),
             fingerprint,
-            settled: settled.max(fingerprint.touched()),
+            settled: linked.max(fingerprint.touched()),
+            placed: directory.placed,
         })))
     }
 
@@ -263,7 +269,14 @@ enum Found {
 /// The tree that these directories and listings make, each directory's entries where it stands among those of the one it
 /// lies in. What was skipped is reported in the same order.
 fn in_order(directories: Vec<Directory>, listings: Vec<Listing>, warn: &mut dyn FnMut(Warning)) -> Tree {
-    let mut tree = Tree { files: Vec::new(), directories: vec![b"/".to_vec()], configurations: Vec::new() };
+    let mut places = Xxh3Default::new();
+    for Directory { key, identity: (device, inode), .. } in &directories {
+        // A key holds no zero.
+        for part in [&key[..], &[0], &device.to_le_bytes(), &inode.to_le_bytes()] {
+            places.update(part);
+        }
+    }
+    let mut tree = Tree { directories: vec![b"/".to_vec()], places: places.digest(), ..Tree::default() };
     let keys: Vec<_> = directories.into_iter().map(|directory| directory.key).collect();
     let mut listings: Vec<_> = listings.into_iter().map(|(first, entries)| (first, entries.into_iter())).collect();
     let mut inside = vec![0];
