@@ -26,7 +26,7 @@ const UNCERTAIN: Duration = Duration::from_secs(2);
 ///
 /// - if it is known what the packing saw ([`Prior::knowing`]), the file is the same in all that the file system says of it;
 /// - if there is the webroot only, its length is that of the content there, the date of its content is the Last-Modified, and
-///   no directory above was moved since.
+///   either there are still the same directories, or nothing happened to those above since.
 ///
 /// What cannot be found in the webroot under the file's own whole name is read again: type maps, files dated in the future,
 /// files that a redirect hides. Contents are taken as they are in the former webroot, and their digests with them: what

@@ -28,7 +28,7 @@ pub struct SourceFile {
     pub fingerprint: Fingerprint,
     /// Since when nothing is known to have happened to it, or to a link that leads to it.
     pub settled: Moment,
-    /// Since when the directories above are known to have been where they are.
+    /// Since when nothing is known to have happened to the directories above: they were not moved since, at least.
     pub placed: Moment,
 }
 
@@ -68,12 +68,6 @@ impl Fingerprint {
     /// be set back.
     fn touched(&self) -> Moment {
         self.modified.max(self.changed)
-    }
-
-    /// When a directory was last put where it is, as far as that can be told: what comes and goes in it sets both of its
-    /// dates, and moving it sets the one alone.
-    fn placed(&self) -> Moment {
-        if self.changed == self.modified { Moment::default() } else { self.changed }
     }
 
     /// Whether nobody has written to the file between this one and the other, as far as its dates tell.
@@ -129,7 +123,7 @@ pub fn walk(site: &Path, exclude: Option<&Path>, warn: &mut dyn FnMut(Warning)) 
         key: b"/".to_vec(),
         above: None,
         identity: fingerprint.identity(),
-        placed: fingerprint.placed(),
+        placed: fingerprint.touched(),
     };
     let mut walk = Walk { root: &root, excluded, directories: vec![top] };
     // Level by level, each level on all cores: recursion would be bounded by the stack.
@@ -153,7 +147,7 @@ struct Directory {
     /// The number of the one it lies in.
     above: Option<usize>,
     identity: (u64, u64),
-    /// Since when it, and those above, are known to have been where they are.
+    /// Since when nothing is known to have happened to it and those above.
     placed: Moment,
 }
 
@@ -234,7 +228,7 @@ impl Walk<'_> {
         let fingerprint = Fingerprint::from(&metadata);
         if metadata.is_dir() {
             let key = [&key[..], b"/"].concat();
-            let placed = directory.placed.max(fingerprint.placed()).max(linked);
+            let placed = directory.placed.max(fingerprint.touched()).max(linked);
             let (above, identity) = (Some(number), fingerprint.identity());
             return Ok(Found::Directory(Directory { path, key, above, identity, placed }));
         }
