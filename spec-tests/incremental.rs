@@ -241,10 +241,16 @@ fn a_former_webroot_of_any_kind_is_replaced() {
     assert_eq!(pack(&workshop, &[]), "");
     assert!(is_sound(&out));
     fs::remove_file(&out).expect("a file");
+    let refused = || {
+        let output = mkroot(&[workshop.site(), out.clone()]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains("it exists and is not a regular file"));
+    };
     fs::create_dir(&out).expect("a directory");
-    let output = mkroot(&[workshop.site(), out]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("it exists and is not a regular file"));
+    refused();
+    fs::remove_dir(&out).expect("a directory");
+    rustix::fs::mknodat(rustix::fs::CWD, &out, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).expect("a pipe");
+    refused();
 }
 
 #[test]

@@ -212,7 +212,8 @@ impl Left {
     ///
     /// If it once was one and is damaged.
     pub fn at(out: &Path, site: &Path) -> Result<Option<Left>, OpenFileError> {
-        let Ok(file) = File::open(out) else { return Ok(None) };
+        // To open anything else might wait for ever; that it is refused is for the packing to say.
+        let Some(file) = out.is_file().then(|| File::open(out).ok()).flatten() else { return Ok(None) };
         let Some(mark) = Mark::read(&file, site) else { return Ok(None) };
         match Mapped::from_file(file) {
             Ok(webroot) => Ok(Some(Left { webroot, mark })),
