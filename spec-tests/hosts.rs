@@ -191,11 +191,12 @@ fn what_is_no_sound_webroot_is_refused_and_the_former_one_serves_on() {
     fs::create_dir(hosts.path("c.test")).unwrap();
     symlink("c.test", hosts.path("d.test")).unwrap();
     symlink("e.test", hosts.path("e.test")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, hosts.path("f.test"), rustix::fs::Mode::RUSR).unwrap();
     hosts.put("no host", "x");
     hosts.put("A.test", "x");
     hosts.put(".hidden.test", "x");
     manager.reload(&server);
-    for host in ["c.test", "d.test", "e.test", "hidden.test", ".hidden.test"] {
+    for host in ["c.test", "d.test", "e.test", "f.test", "hidden.test", ".hidden.test"] {
         assert_eq!(found(&server, host), "421", "{host}");
     }
     assert_eq!(found(&server, "a.test"), "a.test");

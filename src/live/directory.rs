@@ -4,12 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
+use rustix::fs::OFlags;
 
 use super::scrub::{Scrubber, Verify};
 use super::watch::{Event, Watch, ask, gather};
@@ -31,6 +33,9 @@ const WRITING: Duration = Duration::from_millis(50);
 const SETTLED: Duration = Duration::from_millis(200);
 /// How often everything is looked at while something cannot be watched.
 const UNWATCHED: Duration = Duration::from_secs(1);
+
+/// To open whatever there is without waiting for anybody.
+const NONBLOCK: i32 = OFlags::NONBLOCK.bits().cast_signed();
 
 /// Which files of the directory are webroots, and for whom.
 #[derive(Clone, Debug)]
@@ -460,7 +465,9 @@ impl Directory {
 
 /// Looks at `path`, where `seen` was when it was last looked at.
 fn find(path: &Path, seen: Option<Fingerprint>, verify: Verify) -> Finding {
-    let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+    // A pipe is not waited for.
+    let opened = File::options().read(true).custom_flags(NONBLOCK).open(path);
+    let opened = opened.and_then(|file| Ok((file.metadata()?, file)));
     let (metadata, file) = match (opened, path.metadata()) {
         (Ok(opened), _) => opened,
         (Err(error), Ok(metadata)) if error.kind() != io::ErrorKind::NotFound => {
