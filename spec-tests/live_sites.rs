@@ -44,6 +44,13 @@ fn what_is_edited_is_served() {
     fs::write(&path, "SECOND").unwrap();
     fs::File::options().append(true).open(&path).unwrap().set_modified(date).unwrap();
     becomes("/a", "SECOND");
+    // The site as a whole goes and comes back.
+    fs::rename(workshop.site(), workshop.path().join("away")).unwrap();
+    fs::create_dir(workshop.site()).unwrap();
+    workshop.write("a.html", b"another");
+    becomes("/a", "another");
+    workshop.write("a.html", b"and another");
+    becomes("/a", "and another");
     let messages = server.messages();
     for expected in ["packed again in ", "1 changed (/a.html)", "1 added (/new/deep/c.html)", "1 removed (/d/b.html)"] {
         assert!(messages.contains(expected), "{expected:?} is not in {messages}");

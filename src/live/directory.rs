@@ -159,7 +159,7 @@ impl Directory {
     fn new(path: &Path, names: Names, verify: Verify, messages: Messages) -> io::Result<Directory> {
         let path = path.canonicalize()?;
         let (sender, events) = channel();
-        let watch = Watch::new(sender.clone()).map_err(io::Error::other)?;
+        let watch = Watch::new(sender.clone());
         let mut directory = Directory {
             scrubber: (verify == Verify::Background).then(|| Scrubber::start(messages.clone())).transpose()?,
             path,

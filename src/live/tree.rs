@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::watch::{Event, Watch, ask, gather};
 use crate::build::config::FILE_NAME;
@@ -43,12 +43,12 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// If the site is not there, or the kernel does not tell of changes at all.
+    /// If the site is not there.
     pub fn watch(site: &Path, settings: Option<&Path>, messages: Messages) -> io::Result<Tree> {
         let (sender, events) = channel();
-        let watch = Watch::new(sender.clone()).map_err(io::Error::other)?;
         let settings = settings.map(Path::canonicalize).transpose()?;
         let site = site.canonicalize()?;
+        let watch = Watch::new(sender.clone());
         let mut tree = Tree { site, settings, ignored: None, watch, events, sender, messages, is_watched: false };
         if let Err(error) = tree.watch_all() {
             let every = UNWATCHED.as_secs();
@@ -66,7 +66,7 @@ impl Tree {
         Tree { ignored, ..self }
     }
 
-    fn watch_all(&mut self) -> notify::Result<()> {
+    fn watch_all(&mut self) -> Result<(), String> {
         self.is_watched = false;
         self.watch.watch_tree(&self.site)?;
         let parent = self.settings.as_deref().and_then(Path::parent);
@@ -82,26 +82,45 @@ impl Tree {
 
     /// Calls `pack` whenever something has changed, for as long as the process lives.
     pub fn follow(mut self, mut pack: impl FnMut() -> Result<(), BuildError>) {
-        let mut again = None;
+        let (mut again, mut took) = (None, Duration::ZERO);
+        let mut complaint = String::new();
         loop {
-            let timeout = again.or((!self.is_watched).then_some(UNWATCHED));
+            // Where nobody tells of changes, looking for them must not be all that is done.
+            let unwatched = (!self.is_watched).then(|| UNWATCHED.max(took * 10));
+            let timeout = again.into_iter().chain(unwatched).min();
             let Some(events) = gather(&self.events, timeout, QUIET, PATIENCE) else { return };
-            let is_asked = events.iter().any(|event| matches!(event, Event::Anything | Event::Asked(_)));
-            if is_asked && self.watch_all().is_ok() {
-                self.is_watched = true;
+            self.is_watched &= !events.iter().any(|event| self.ends_watch(event));
+            if !self.is_watched {
+                // What cannot be watched now perhaps can be later.
+                let _ = self.watch_all();
             }
-            if !(is_asked || timeout.is_some() && events.is_empty() || events.iter().any(|event| self.concerns(event)))
-            {
+            if !events.is_empty() && !events.iter().any(|event| self.concerns(event)) {
                 continue;
             }
+            let began = Instant::now();
             again = None;
             match pack() {
-                Ok(()) => {}
+                Ok(()) => complaint.clear(),
                 Err(BuildError::Changed { .. } | BuildError::Vanished { .. }) => again = Some(UNREST),
-                Err(error) => self.messages.say(&format!("{error}\nthe site is left as it was")),
+                Err(error) => {
+                    let message = format!("{error}\nthe site is left as it was");
+                    if message != complaint {
+                        self.messages.say(&message);
+                    }
+                    complaint = message;
+                }
             }
+            took = began.elapsed();
             // Who has asked is told now.
             drop(events);
+        }
+    }
+
+    /// Whether after an event it must be watched anew: the kernel has lost count, or the site's own directory is another.
+    fn ends_watch(&self, event: &Event) -> bool {
+        match event {
+            Event::Anything | Event::Asked(_) => true,
+            Event::Changed(paths) => paths.contains(&self.site),
         }
     }
 

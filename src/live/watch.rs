@@ -31,18 +31,16 @@ pub(super) fn ask(events: &Sender<Event>) {
 /// Directories that are watched.
 #[derive(Debug)]
 pub(super) struct Watch {
-    watcher: RecommendedWatcher,
+    /// Or why there is none.
+    watcher: Result<RecommendedWatcher, String>,
     /// How many want to know of each.
     wanted: HashMap<PathBuf, usize>,
 }
 
 impl Watch {
-    /// Watches nothing yet; what changes will be sent to `events`.
-    ///
-    /// # Errors
-    ///
-    /// If the kernel has no more watches to give.
-    pub fn new(events: Sender<Event>) -> notify::Result<Watch> {
+    /// Watches nothing yet; what changes will be sent to `events`. If the kernel tells nobody more of changes, nothing ever
+    /// is watched.
+    pub fn new(events: Sender<Event>) -> Watch {
         let tell = move |result: notify::Result<notify::Event>| {
             let event = match result {
                 Ok(event) if event.need_rescan() => Event::Anything,
@@ -56,7 +54,8 @@ impl Watch {
         };
         // Links are followed by who asks for a watch, to where they lead.
         let config = Config::default().with_follow_symlinks(false);
-        Ok(Watch { watcher: RecommendedWatcher::new(tell, config)?, wanted: HashMap::new() })
+        let watcher = RecommendedWatcher::new(tell, config).map_err(|error| error.to_string());
+        Watch { watcher, wanted: HashMap::new() }
     }
 
     /// Watches the entries of `directory` for one more. Returns whether it is being watched.
@@ -65,7 +64,7 @@ impl Watch {
             *count += 1;
             return true;
         }
-        let is_watched = self.watcher.watch(directory, RecursiveMode::NonRecursive).is_ok();
+        let is_watched = self.try_to_watch(directory, RecursiveMode::NonRecursive).is_ok();
         if is_watched {
             self.wanted.insert(directory.to_path_buf(), 1);
         }
@@ -95,19 +94,30 @@ impl Watch {
 
     /// Ends the watch of a directory, for instance because it is gone. Returns whether there was one.
     pub fn forget(&mut self, directory: &Path) -> bool {
-        // One that is gone is not watched any more, which is no error here.
-        let _ = self.watcher.unwatch(directory);
+        self.unwatch(directory);
         self.wanted.remove(directory).is_some()
+    }
+
+    fn unwatch(&mut self, directory: &Path) {
+        if let Ok(watcher) = &mut self.watcher {
+            // One that is gone is not watched any more, which is no error here.
+            let _ = watcher.unwatch(directory);
+        }
+    }
+
+    fn try_to_watch(&mut self, directory: &Path, mode: RecursiveMode) -> Result<(), String> {
+        let watcher = self.watcher.as_mut().map_err(|error| error.clone())?;
+        watcher.watch(directory, mode).map_err(|error| error.to_string())
     }
 
     /// Watches all that lies below `directory`, now and later.
     ///
     /// # Errors
     ///
-    /// If the kernel does not give so many watches.
-    pub fn watch_tree(&mut self, directory: &Path) -> notify::Result<()> {
-        let _ = self.watcher.unwatch(directory);
-        self.watcher.watch(directory, RecursiveMode::Recursive)
+    /// Why not, if the kernel does not give so many watches.
+    pub fn watch_tree(&mut self, directory: &Path) -> Result<(), String> {
+        self.unwatch(directory);
+        self.try_to_watch(directory, RecursiveMode::Recursive)
     }
 }
 
