@@ -151,13 +151,13 @@ impl Live {
             scrubber: (verify == Verify::Background).then(|| Scrubber::start(messages.clone())).transpose()?,
             former: None,
         };
-        let progress = Progress::new(PROGRAM, false);
-        let (summary, _) = packer.pack(&progress)?;
-        progress.finish(&summary);
+        let report = News::new(Progress::new(PROGRAM, false));
+        let (summary, _) = packer.pack(&report)?;
+        report.inner().finish(&summary);
         let (hosts, messages) = (packer.hosts.clone(), messages.clone());
         let look = Arc::new(tree.repack());
         let follow = move || {
-            let report = News::new(Progress::in_passing(PROGRAM));
+            let report = report.then(Progress::in_passing(PROGRAM));
             tree.follow(|| {
                 let (summary, changes) = packer.pack(&report)?;
                 if let Some(changes) = changes {

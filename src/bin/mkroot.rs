@@ -43,13 +43,14 @@ fn pack(arguments: &Build) -> Result<Outcome, Box<dyn Error>> {
     // What changes while the first webroot is made is seen, and a signal that comes then is not lost.
     let watching = if arguments.watch { Some(Watching::begin(arguments, site, out)?) } else { None };
     let options = options(arguments, site)?;
-    let progress = Progress::new(PROGRAM, arguments.quiet);
+    let report = News::new(Progress::new(PROGRAM, arguments.quiet));
     let left = if arguments.fresh { None } else { left(site, out) };
     let prior = left.as_ref().map(Left::prior);
-    let (summary, snapshot) = build::pack_to(site, out, &options, prior.as_ref(), &progress)?;
-    progress.finish(&summary);
+    let (summary, snapshot) = build::pack_to(site, out, &options, prior.as_ref(), &report)?;
+    report.inner().finish(&summary);
     if let Some(watching) = watching {
-        watching.follow(arguments.clone(), site.clone(), out.clone(), snapshot)?;
+        let report = report.then(Progress::in_passing(PROGRAM));
+        watching.follow(arguments.clone(), site.clone(), out.clone(), report, snapshot)?;
     }
     Ok(Outcome::Done)
 }
@@ -79,7 +80,14 @@ impl Watching {
 
     /// Packs the site again whenever it has changed, until a signal comes; a webroot that is being written then never gets
     /// its name.
-    fn follow(self, arguments: Build, site: PathBuf, out: PathBuf, first: Snapshot) -> io::Result<()> {
+    fn follow(
+        self,
+        arguments: Build,
+        site: PathBuf,
+        out: PathBuf,
+        report: News<Progress>,
+        first: Snapshot,
+    ) -> io::Result<()> {
         let Watching { mut signals, tree, messages } = self;
         // Opened now, so that it is the one that was just made, whoever else makes others.
         let mut former = (Mapped::open(&out).ok(), first);
@@ -88,13 +96,16 @@ impl Watching {
             let (left, seen) = &former;
             let prior = left.as_ref().map(|left| Prior::new(left, seen.begun()).knowing(seen));
             let (summary, snapshot) = build::pack_to(&site, &out, &options, prior.as_ref(), report)?;
-            let (changes, took) = (snapshot.changes_since(seen), summary.elapsed.as_secs_f64());
-            messages.say(&format!("{}: packed again in {took:.2} s: {changes}", out.display()));
-            former = (Mapped::open(&out).ok(), snapshot);
+            let made = Mapped::open(&out).ok();
+            let build = |mapped: &Option<Mapped>| mapped.as_ref().map(|mapped| mapped.webroot().build_id());
+            if build(&made) != build(left) {
+                let (changes, took) = (snapshot.changes_since(seen), summary.elapsed.as_secs_f64());
+                messages.say(&format!("{}: packed again in {took:.2} s: {changes}", out.display()));
+            }
+            former = (made, snapshot);
             Ok(())
         };
         std::thread::Builder::new().name("watch".into()).spawn(move || {
-            let report = News::new(Progress::in_passing(PROGRAM));
             tree.follow(|| pack(&report));
         })?;
         signals.forever().next();

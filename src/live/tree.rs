@@ -152,6 +152,16 @@ impl<R: Report> News<R> {
         News { inner, known: RefCell::default() }
     }
 
+    /// Where it reports to.
+    pub fn inner(&self) -> &R {
+        &self.inner
+    }
+
+    /// The same, from now on to another.
+    pub fn then<S>(self, inner: S) -> News<S> {
+        News { inner, known: self.known }
+    }
+
     fn is_new(&self, what: String) -> bool {
         self.known.borrow_mut().insert(what)
     }
