@@ -5,8 +5,8 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, LazyLock};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, LazyLock};
 
 use connegd::http::request;
 use connegd::resource::Policy;
