@@ -35,7 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
         Parsed::NeedMore => assert!(bytes.len() < LIMITS.head),
         Parsed::Reject(status) => {
             assert!(matches!(parse(&[bytes, b"\r\n\r\n"].concat()), Parsed::Reject(_)), "{status:?} is the last word");
-            let answer = rejection(SITES[0].webroot(), status);
+            let answer = rejection(Some(SITES[0].webroot()), status, None);
             assert_eq!(answer.status, status);
         }
     }
