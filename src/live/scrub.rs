@@ -42,8 +42,8 @@ impl FromStr for Verify {
     }
 }
 
-/// How much is read at once, in bytes.
-const PIECE: usize = 1 << 20;
+/// How much is read at once, in bytes: what the thread holds while it is at work.
+const PIECE: usize = 1 << 17;
 /// How much may be read in a second, in bytes.
 const RATE: f64 = (64 << 20) as f64;
 /// How long a site must have been served before it is verified; one that is replaced within that time never is.
