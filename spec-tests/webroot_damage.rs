@@ -3,10 +3,14 @@
 //! content passes `check`.
 
 use std::hint::black_box;
+use std::io::Cursor;
 
 use connegd::answer::answer;
 use connegd::answer::explain::explain;
+use connegd::http::Status;
 use connegd::http::request::RequestHead;
+use connegd::resource::Settings;
+use connegd::webroot::writer::{TargetDraft, Writer};
 use connegd::webroot::{Layout, Target, Webroot, check};
 
 use crate::support::Workshop;
@@ -102,10 +106,10 @@ impl Random {
 fn reseal(bytes: &mut [u8]) {
     let index_start = u64::from_le_bytes(bytes[40..48].try_into().expect("8 bytes"));
     if let Some(index) = usize::try_from(index_start).ok().and_then(|start| bytes.get(start..)) {
-        let checksum = xxhash_rust::xxh3::xxh3_64(index);
+        let checksum = twox_hash::XxHash3_64::oneshot(index);
         bytes[56..64].copy_from_slice(&checksum.to_le_bytes());
     }
-    let checksum = xxhash_rust::xxh3::xxh3_64(&bytes[..4088]);
+    let checksum = twox_hash::XxHash3_64::oneshot(&bytes[..4088]);
     bytes[4088..4096].copy_from_slice(&checksum.to_le_bytes());
 }
 
@@ -146,6 +150,28 @@ fn records_that_lie_under_a_right_checksum_harm_nobody() {
         }
     }
     assert!(refused > 300 && opened > 300, "{refused} refused, {opened} opened");
+}
+
+/// As long as it takes for checksum and records to be checked at the same time.
+#[test]
+fn a_long_index_is_checked_like_a_short_one() {
+    let mut writer = Writer::new(Cursor::new(Vec::new())).expect("a writer");
+    writer.add_settings(&Settings::default()).expect("settings");
+    let location = format!("/{}", "x".repeat(9 << 20)).into_bytes();
+    let resources = [(b"/a".to_vec(), TargetDraft::Redirect(Status::Found, location))];
+    let sound = writer.finish(&resources, &[], None).expect("a webroot").1.into_inner();
+    assert!(Layout::read(&sound).is_ok());
+    // Behind the only displacement; in a resource the key comes first.
+    let kind_at = 4096 + 8 + 16;
+    let mut damaged = sound.clone();
+    damaged[kind_at] = 99;
+    let error = |bytes: &[u8]| Layout::read(bytes).expect_err("it is damaged").to_string();
+    assert!(error(&damaged).starts_with("its index, from byte 4096 on, is damaged"), "{}", error(&damaged));
+    reseal(&mut damaged);
+    assert_eq!(error(&damaged), "record 0 of its resources does not fit: it is of no known kind");
+    let mut damaged = sound;
+    *damaged.last_mut().expect("bytes") ^= 1;
+    assert!(error(&damaged).starts_with("its index, from byte 4096 on, is damaged"), "{}", error(&damaged));
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry, Metadata};
+use std::hash::Hasher;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use xxhash_rust::xxh3::Xxh3Default;
+use twox_hash::XxHash3_64;
 
 use super::config;
 use super::pack::{BuildError, Warning};
@@ -263,14 +264,14 @@ enum Found {
 /// The tree that these directories and listings make, each directory's entries where it stands among those of the one it
 /// lies in. What was skipped is reported in the same order.
 fn in_order(directories: Vec<Directory>, listings: Vec<Listing>, warn: &mut dyn FnMut(Warning)) -> Tree {
-    let mut places = Xxh3Default::new();
+    let mut places = XxHash3_64::new();
     for Directory { key, identity: (device, inode), .. } in &directories {
         // A key holds no zero.
         for part in [&key[..], &[0], &device.to_le_bytes(), &inode.to_le_bytes()] {
-            places.update(part);
+            places.write(part);
         }
     }
-    let mut tree = Tree { directories: vec![b"/".to_vec()], places: places.digest(), ..Tree::default() };
+    let mut tree = Tree { directories: vec![b"/".to_vec()], places: places.finish(), ..Tree::default() };
     let keys: Vec<_> = directories.into_iter().map(|directory| directory.key).collect();
     let mut listings: Vec<_> = listings.into_iter().map(|(first, entries)| (first, entries.into_iter())).collect();
     let mut inside = vec![0];

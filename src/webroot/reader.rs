@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
+use twox_hash::XxHash3_64;
+use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::index;
@@ -60,14 +62,16 @@ const NOTES: usize = 8;
 const STRINGS: usize = 9;
 
 impl Layout {
-    /// Checks `bytes`, the whole of a file, as a webroot. Linear in the index; bodies are not read.
+    /// Checks `bytes`, the whole of a file, as a webroot. Linear in the index; bodies are not read. Of a long index one
+    /// thread takes the checksum while another looks at the records.
     ///
     /// # Errors
     ///
     /// Says what is wrong and where. Never panics, whatever the bytes.
     pub fn read(bytes: &[u8]) -> Result<Layout, OpenError> {
         let header = check_header(bytes)?;
-        let index_start = check_index_checksum(bytes, header)?;
+        let index = index_of(bytes, header)?;
+        let index_start = bytes.len() - index.len();
         let layout = Layout {
             build_id: header.build_id,
             file_length: bytes.len() as u64,
@@ -77,11 +81,10 @@ impl Layout {
             settings: Vec::new(),
         };
         let webroot = layout.view(bytes);
-        check_strings(&webroot)?;
-        check_bodies(&webroot)?;
-        check_variants(&webroot)?;
-        check_entries(&webroot)?;
-        check_targets(&webroot)?;
+        let (checksum, records) =
+            in_two(index.len(), || check_index_checksum(index, header), || check_records(&webroot));
+        // Where the bytes are not those that were written, it means nothing what the records say.
+        checksum.and(records)?;
         let settings = check_settings(&webroot)?;
         Ok(Layout { settings, ..layout })
     }
@@ -110,7 +113,7 @@ fn check_header(bytes: &[u8]) -> Result<&Header, OpenError> {
     }
     let (covered, checksum) = page.split_at(HEADER_CHECKSUM_AT);
     let expected = u64::from_le_bytes(checksum.try_into().unwrap_or_default());
-    let found = xxhash_rust::xxh3::xxh3_64(covered);
+    let found = XxHash3_64::oneshot(covered);
     if found != expected {
         return Err(OpenError::HeaderDamaged { found, expected });
     }
@@ -121,15 +124,27 @@ fn check_header(bytes: &[u8]) -> Result<&Header, OpenError> {
     Ok(header)
 }
 
-fn check_index_checksum(bytes: &[u8], header: &Header) -> Result<usize, OpenError> {
-    let offset = header.index_start.get();
-    let index = usize::try_from(offset).ok().filter(|&start| start as u64 >= PAGE).and_then(|start| bytes.get(start..));
-    let index = index.ok_or(OpenError::BadSection { section: "bodies", reason: "they end beyond the file" })?;
-    let (found, expected) = (xxhash_rust::xxh3::xxh3_64(index), header.index_checksum.get());
+/// An index of fewer bytes is checked by one thread: it takes no longer than to find another one.
+const LONG_INDEX: usize = 8 << 20;
+
+/// Does both, on two threads if there is so much to do for them.
+fn in_two<A: Send, B: Send>(length: usize, one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B + Send) -> (A, B) {
+    if length < LONG_INDEX { (one(), other()) } else { rayon::join(one, other) }
+}
+
+/// The index, which ends with the file.
+fn index_of<'a>(bytes: &'a [u8], header: &Header) -> Result<&'a [u8], OpenError> {
+    let start = usize::try_from(header.index_start.get()).ok().filter(|&start| start as u64 >= PAGE);
+    let index = start.and_then(|start| bytes.get(start..));
+    index.ok_or(OpenError::BadSection { section: SECTIONS[BODIES], reason: "they end beyond the file" })
+}
+
+fn check_index_checksum(index: &[u8], header: &Header) -> Result<(), OpenError> {
+    let (found, expected) = (XxHash3_64::oneshot(index), header.index_checksum.get());
     if found != expected {
-        return Err(OpenError::IndexDamaged { offset, found, expected });
+        return Err(OpenError::IndexDamaged { offset: header.index_start.get(), found, expected });
     }
-    Ok(bytes.len() - index.len())
+    Ok(())
 }
 
 /// The sections must follow one another: overlapping ones could hold records that no rule was checked for.
@@ -157,101 +172,98 @@ fn check_sections(header: &Header, index_start: usize, file_length: usize) -> Re
     Ok(ranges)
 }
 
-/// Every reference to a string is checked against the section before anything relies on it.
-fn check_strings(webroot: &Webroot<'_>) -> Result<(), OpenError> {
-    let length = webroot.section(STRINGS).len() as u64;
-    let fits = |string: StringRef| {
-        string.offset.get().checked_add(string.length.get().into()).is_some_and(|end| end <= length)
-    };
-    let resources = webroot.records::<ResourceRecord>(RESOURCES).iter();
-    let settings = webroot.records::<StringRef>(SETTINGS).iter();
-    let notes = webroot.records::<StringRef>(NOTES).iter();
-    let entries = webroot.records::<EntryRecord>(ENTRIES).iter();
-    let variants = webroot.records::<VariantRecord>(VARIANTS).iter();
-    let bad =
-        resources
-            .map(|record| record.key)
-            .enumerate()
-            .map(|string| (RESOURCES, string))
-            .chain(settings.copied().enumerate().map(|string| (SETTINGS, string)))
-            .chain(notes.copied().enumerate().map(|string| (NOTES, string)))
-            .chain(entries.map(|entry| entry.description).enumerate().map(|string| (ENTRIES, string)))
-            .chain(variants.enumerate().flat_map(|(number, record)| {
-                [(VARIANTS, (number, record.block)), (VARIANTS, (number, record.file_name))]
-            }))
-            .find(|(_, (_, string))| !fits(*string));
-    match bad {
-        Some((section, (number, _))) => Err(OpenError::BadRecord {
-            section: SECTIONS[section],
-            number,
-            reason: "a string lies outside its section",
-        }),
-        None => Ok(()),
+/// Checks every record. Each section is passed over once: a long one does not stay in the caches.
+fn check_records(webroot: &Webroot<'_>) -> Result<(), OpenError> {
+    check_bodies(webroot)?;
+    check_variants(webroot)?;
+    check_entries(webroot)?;
+    check_targets(webroot)?;
+    for section in [SETTINGS, NOTES] {
+        check_each(webroot, section, |string| check_string(webroot, *string))?;
     }
+    Ok(())
+}
+
+/// Checks each record of a section with `check`, which says what is wrong.
+fn check_each<T: FromBytes + KnownLayout + Immutable + Unaligned>(
+    webroot: &Webroot<'_>,
+    section: usize,
+    mut check: impl FnMut(&T) -> Result<(), &'static str>,
+) -> Result<(), OpenError> {
+    let mut records = webroot.records::<T>(section).iter().enumerate();
+    records.try_for_each(|(number, record)| {
+        check(record).map_err(|reason| OpenError::BadRecord { section: SECTIONS[section], number, reason })
+    })
+}
+
+fn check_string(webroot: &Webroot<'_>, string: StringRef) -> Result<(), &'static str> {
+    let is_there = lies_within(string.offset, string.length, webroot.strings.len());
+    if is_there { Ok(()) } else { Err("a string lies outside its section") }
+}
+
+/// Whether `count` things from `first` on are among so many.
+fn lies_within(first: U64, count: U32, length: usize) -> bool {
+    first.get().checked_add(count.get().into()).is_some_and(|end| end <= length as u64)
 }
 
 fn check_bodies(webroot: &Webroot<'_>) -> Result<(), OpenError> {
     let mut previous_end = PAGE;
-    for (number, body) in webroot.records::<BodyRecord>(BODIES).iter().enumerate() {
-        let wrong = |reason| OpenError::BadRecord { section: SECTIONS[BODIES], number, reason };
+    check_each(webroot, BODIES, |body: &BodyRecord| {
         let (offset, length) = (body.offset.get(), body.length.get());
         if offset < previous_end {
-            return Err(wrong("it overlaps the one before it"));
+            return Err("it overlaps the one before it");
         }
-        previous_end = offset
-            .checked_add(length)
-            .filter(|&end| end <= webroot.layout.index_start)
-            .ok_or(wrong("it ends beyond the bodies"))?;
-    }
-    Ok(())
+        let end = offset.checked_add(length).filter(|&end| end <= webroot.layout.index_start);
+        previous_end = end.ok_or("it ends beyond the bodies")?;
+        Ok(())
+    })
 }
 
 fn check_variants(webroot: &Webroot<'_>) -> Result<(), OpenError> {
     let bodies = webroot.records::<BodyRecord>(BODIES);
     let entries = webroot.records::<EntryRecord>(ENTRIES);
-    for (number, variant) in webroot.records::<VariantRecord>(VARIANTS).iter().enumerate() {
-        let wrong = |reason| OpenError::BadRecord { section: SECTIONS[VARIANTS], number, reason };
+    check_each(webroot, VARIANTS, |variant: &VariantRecord| {
+        check_string(webroot, variant.block)?;
+        check_string(webroot, variant.file_name)?;
         for symbol in [variant.media_type, variant.charset, variant.languages, variant.codings] {
             if symbol.get() != 0 && webroot.symbol(symbol.get()).is_none() {
-                return Err(wrong("there is no such symbol"));
+                return Err("there is no such symbol");
             }
         }
         let block = variant.block.length.get();
         if variant.not_modified_length.get() > block
             || u32::from(variant.etag_at.get()) + u32::from(variant.etag_length.get()) > block
         {
-            return Err(wrong("its header block is shorter than it should be"));
+            return Err("its header block is shorter than it should be");
         }
         let entry = match variant.entry.get().checked_sub(1) {
             None => None,
-            Some(number) => Some(entries.get(number as usize).ok_or(wrong("there is no such entry"))?),
+            Some(number) => Some(entries.get(number as usize).ok_or("there is no such entry")?),
         };
         let elsewhere = entry.is_some_and(|entry| entry.outcome.kind != kind::BODY);
         if elsewhere && variant.body.get() == NO_BODY {
-            continue;
+            return Ok(());
         }
-        let body = bodies.get(variant.body.get() as usize).ok_or(wrong("there is no such body"))?;
+        let body = bodies.get(variant.body.get() as usize).ok_or("there is no such body")?;
         if body.offset != variant.body_offset || body.length != variant.body_length {
-            return Err(wrong("its body lies elsewhere"));
+            return Err("its body lies elsewhere");
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 fn check_entries(webroot: &Webroot<'_>) -> Result<(), OpenError> {
-    let strings = webroot.section(STRINGS).len() as u64;
-    for (number, entry) in webroot.records::<EntryRecord>(ENTRIES).iter().enumerate() {
-        let wrong = |reason| OpenError::BadRecord { section: SECTIONS[ENTRIES], number, reason };
+    check_each(webroot, ENTRIES, |entry: &EntryRecord| {
+        check_string(webroot, entry.description)?;
         let TargetRecord { kind, first, count, .. } = entry.outcome;
-        let within = first.get().checked_add(count.get().into()).is_some_and(|end| end <= strings);
+        let within = lies_within(first, count, webroot.strings.len());
         match kind {
-            kind::REDIRECT | kind::REFERENCE if !within => return Err(wrong("it leads outside the strings")),
-            kind::FAILURE if status(first.get()).is_none() => return Err(wrong("there is no such status")),
-            kind::BODY | kind::REDIRECT | kind::REFERENCE | kind::FAILURE => {}
-            _ => return Err(wrong("it is of no known kind")),
+            kind::REDIRECT | kind::REFERENCE if !within => Err("it leads outside the strings"),
+            kind::FAILURE if status(first.get()).is_none() => Err("there is no such status"),
+            kind::BODY | kind::REDIRECT | kind::REFERENCE | kind::FAILURE => Ok(()),
+            _ => Err("it is of no known kind"),
         }
-    }
-    Ok(())
+    })
 }
 
 /// The status with this code.
@@ -265,36 +277,32 @@ fn redirect_status(flags: u8) -> Option<Status> {
 }
 
 fn check_targets(webroot: &Webroot<'_>) -> Result<(), OpenError> {
-    let strings = webroot.section(STRINGS).len() as u64;
-    let targets = webroot.records::<TargetRecord>(TARGETS);
-    let variants = webroot.records::<VariantRecord>(VARIANTS).len() as u64;
+    let targets = webroot.records::<TargetRecord>(TARGETS).len();
+    let variants = webroot.records::<VariantRecord>(VARIANTS).len();
     let settings = webroot.records::<StringRef>(SETTINGS).len();
-    let resources = webroot.records::<ResourceRecord>(RESOURCES).iter().enumerate();
-    let resources = resources.map(|(number, record)| (RESOURCES, number, &record.target));
-    let alternatives = targets.iter().enumerate().map(|(number, record)| (TARGETS, number, record));
-    for (section, number, target) in resources.chain(alternatives) {
-        let wrong = |reason| OpenError::BadRecord { section: SECTIONS[section], number, reason };
-        let count = u64::from(target.count.get());
-        let within = |limit: u64| target.first.get().checked_add(count).is_some_and(|end| end <= limit);
+    let check = |target: &TargetRecord, is_alternative: bool| {
+        let within = |length| lies_within(target.first, target.count, length);
         match target.kind {
-            kind::FILE if count != 1 || !within(variants) => return Err(wrong("there is no such variant")),
-            kind::NEGOTIATED if !within(variants) => return Err(wrong("there are no such variants")),
+            kind::FILE if target.count.get() != 1 || !within(variants) => Err("there is no such variant"),
+            kind::NEGOTIATED if !within(variants) => Err("there are no such variants"),
             kind::FILE | kind::NEGOTIATED | kind::INDEX if usize::from(target.settings.get()) >= settings => {
-                return Err(wrong("there are no such settings"));
+                Err("there are no such settings")
             }
-            kind::FAILURE if status(target.first.get()).is_none() => return Err(wrong("there is no such status")),
-            kind::REDIRECT if redirect_status(target.flags).is_none() => {
-                return Err(wrong("there is no such redirect"));
-            }
-            kind::REDIRECT if !within(strings) => return Err(wrong("its location lies outside the strings")),
+            kind::FAILURE if status(target.first.get()).is_none() => Err("there is no such status"),
+            kind::REDIRECT if redirect_status(target.flags).is_none() => Err("there is no such redirect"),
+            kind::REDIRECT if !within(webroot.strings.len()) => Err("its location lies outside the strings"),
             // An index within an index could lead to itself.
-            kind::INDEX if section == TARGETS => return Err(wrong("an index stands in an index")),
-            kind::INDEX if !within(targets.len() as u64) => return Err(wrong("there are no such targets")),
-            kind::FILE | kind::NEGOTIATED | kind::REDIRECT | kind::INDEX | kind::FAILURE => {}
-            _ => return Err(wrong("it is of no known kind")),
+            kind::INDEX if is_alternative => Err("an index stands in an index"),
+            kind::INDEX if !within(targets) => Err("there are no such targets"),
+            kind::FILE | kind::NEGOTIATED | kind::REDIRECT | kind::INDEX | kind::FAILURE => Ok(()),
+            _ => Err("it is of no known kind"),
         }
-    }
-    Ok(())
+    };
+    check_each(webroot, RESOURCES, |resource: &ResourceRecord| {
+        check_string(webroot, resource.key)?;
+        check(&resource.target, false)
+    })?;
+    check_each(webroot, TARGETS, |target| check(target, true))
 }
 
 fn check_settings(webroot: &Webroot<'_>) -> Result<Vec<Settings>, OpenError> {

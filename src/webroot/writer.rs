@@ -1,9 +1,11 @@
 //! Records → a webroot, in one pass: bodies first as they come, then the index, the header last.
 
+use std::hash::Hasher;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::ops::Range;
 
 use rustc_hash::FxHashMap;
+use twox_hash::XxHash3_64;
 use zerocopy::{FromZeros, Immutable, IntoBytes};
 
 use super::index::{self, TableError};
@@ -451,12 +453,12 @@ impl<W: Write + Seek> Writer<W> {
             file_length: self.position.into(),
             index_start: index_start.into(),
             hash_key: table.hash_key.into(),
-            index_checksum: summer.checksum.digest().into(),
+            index_checksum: summer.checksum.finish().into(),
             sections,
         };
         let mut page = [0; PAGE as usize];
         page[..size_of::<Header>()].copy_from_slice(header.as_bytes());
-        let checksum = xxhash_rust::xxh3::xxh3_64(&page[..HEADER_CHECKSUM_AT]);
+        let checksum = XxHash3_64::oneshot(&page[..HEADER_CHECKSUM_AT]);
         page[HEADER_CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
         self.out.seek(SeekFrom::Start(0))?;
         self.out.write_all(&page)?;
@@ -550,12 +552,12 @@ impl<W: Write + Seek> Writer<W> {
 /// Checksum and digest of the index, taken as it is written.
 #[derive(Default)]
 struct Summer {
-    checksum: xxhash_rust::xxh3::Xxh3Default,
+    checksum: XxHash3_64,
     digest: blake3::Hasher,
 }
 
 impl Summer {
     fn update(&mut self, bytes: &[u8]) {
-        rayon::join(|| self.checksum.update(bytes), || self.digest.update_rayon(bytes));
+        rayon::join(|| self.checksum.write(bytes), || self.digest.update_rayon(bytes));
     }
 }

@@ -81,10 +81,10 @@ pub fn whole_webroot(input: &[u8], sound: &[u8]) -> Vec<u8> {
     let length = bytes.len() as u64;
     bytes[32..40].copy_from_slice(&length.to_le_bytes());
     if let Some(index) = bytes.get(index_start(&bytes)..) {
-        let checksum = xxhash_rust::xxh3::xxh3_64(index);
+        let checksum = twox_hash::XxHash3_64::oneshot(index);
         bytes[56..64].copy_from_slice(&checksum.to_le_bytes());
     }
-    let checksum = xxhash_rust::xxh3::xxh3_64(&bytes[..4088]);
+    let checksum = twox_hash::XxHash3_64::oneshot(&bytes[..4088]);
     bytes[4088..4096].copy_from_slice(&checksum.to_le_bytes());
     bytes
 }
