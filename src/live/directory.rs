@@ -63,7 +63,7 @@ pub struct Directory {
     owners: HashMap<HostName, OsString>,
     /// Other files that are for the same host, and wait for it to be gone.
     rivals: HashMap<HostName, BTreeSet<OsString>>,
-    /// The files whose names lead through a directory, besides those that lie in it.
+    /// The names that lead through a path: a link on the way, or the file in the end.
     dependents: HashMap<PathBuf, BTreeSet<OsString>>,
     /// Why the directory could not be read when that was last tried.
     complaint: Option<String>,
@@ -78,7 +78,7 @@ struct Entry {
     refused: Option<(Fingerprint, String)>,
     /// What is served from it.
     served: Option<Served>,
-    /// Directories outside that are watched for it.
+    /// Through which links it leads, and to which file in the end; none if it is a file itself.
     leads_through: BTreeSet<PathBuf>,
     /// Whether some of these cannot be watched.
     is_unwatched: bool,
@@ -224,16 +224,11 @@ impl Directory {
         if let Some(names_there) = self.dependents.get(path) {
             names.extend(names_there.iter().cloned());
         }
-        if let (Some(parent), Some(name)) = (path.parent(), path.file_name()) {
-            if parent == self.path {
-                names.insert(name.into());
-            }
-            if let Some(names_there) = self.dependents.get(parent) {
-                names.extend(names_there.iter().cloned());
-            }
+        if let Some(name) = path.file_name().filter(|_| path.parent() == Some(&self.path)) {
+            names.insert(name.into());
         }
         // An event about a directory itself ends the watch, or means that its path leads elsewhere now.
-        !((path == self.path || self.dependents.contains_key(path)) && self.watch.forget(path))
+        !self.watch.forget(path)
     }
 
     /// How long nothing needs to be looked at, if nothing happens.
@@ -293,26 +288,33 @@ impl Directory {
         self.apply(findings);
     }
 
-    /// Watches the directories that a name leads through, before it is looked at: what happens afterwards is an event.
+    /// Watches what a name leads through, before it is looked at: what happens afterwards is an event.
     fn watch_for(&mut self, name: &OsStr) {
-        let mut directories = directories(&self.path, name);
-        directories.remove(&self.path);
+        let mut steps = steps(&self.path, name);
+        steps.remove(&self.path.join(name));
         let entry = self.entries.entry(name.into()).or_default();
         let former = std::mem::take(&mut entry.leads_through);
         entry.is_unwatched = false;
-        for directory in &directories {
-            let has_it = former.contains(directory) && self.watch.has(directory);
+        for step in &steps {
+            let directory = directory_of(step);
+            let has_it = directory == self.path || former.contains(step) && self.watch.has(directory);
             entry.is_unwatched |= !(has_it || self.watch.acquire(directory));
-            self.dependents.entry(directory.clone()).or_default().insert(name.into());
+            self.dependents.entry(step.clone()).or_default().insert(name.into());
         }
-        entry.leads_through.clone_from(&directories);
-        for directory in former.difference(&directories) {
+        entry.leads_through.clone_from(&steps);
+        former.difference(&steps).for_each(|step| self.forget_step(step, name));
+    }
+
+    /// A name leads through a step no more.
+    fn forget_step(&mut self, step: &Path, name: &OsStr) {
+        let directory = directory_of(step);
+        if directory != self.path {
             self.watch.release(directory);
-            if let Some(names) = self.dependents.get_mut(directory) {
-                names.remove(name);
-                if names.is_empty() {
-                    self.dependents.remove(directory);
-                }
+        }
+        if let Some(names) = self.dependents.get_mut(step) {
+            names.remove(name);
+            if names.is_empty() {
+                self.dependents.remove(step);
             }
         }
     }
@@ -441,13 +443,8 @@ impl Directory {
         let Some(entry) = self.entries.get_mut(name) else { return };
         entry.served = None;
         if !self.path.join(name).is_symlink() {
-            for directory in std::mem::take(&mut entry.leads_through) {
-                self.watch.release(&directory);
-                if let Some(names) = self.dependents.get_mut(&directory) {
-                    names.remove(name);
-                }
-            }
-            self.dependents.retain(|_, names| !names.is_empty());
+            let steps = std::mem::take(&mut entry.leads_through);
+            steps.iter().for_each(|step| self.forget_step(step, name));
             self.entries.remove(name);
         }
     }
@@ -510,9 +507,13 @@ fn is_being_written(file: &File, metadata: &std::fs::Metadata) -> bool {
     })
 }
 
-/// The directories whose entries decide what file `name` in `directory` is: those of all links on the way, and that of the
-/// file in the end, as far as they exist.
-fn directories(directory: &Path, name: &OsStr) -> BTreeSet<PathBuf> {
+/// The directory that a path lies in.
+fn directory_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
+}
+
+/// What decides which file `name` in `directory` is: the paths of all links on the way, and of the file in the end.
+fn steps(directory: &Path, name: &OsStr) -> BTreeSet<PathBuf> {
     /// As many as the kernel follows.
     const MOST_LINKS: usize = 40;
     let mut found = BTreeSet::new();
@@ -541,12 +542,12 @@ fn directories(directory: &Path, name: &OsStr) -> BTreeSet<PathBuf> {
         match next.read_link() {
             Ok(target) if links < MOST_LINKS => {
                 links += 1;
-                found.insert(here.clone());
+                found.insert(next);
                 ahead.push(target);
             }
             _ => {
                 if ahead.is_empty() {
-                    found.insert(here.clone());
+                    found.insert(next.clone());
                 }
                 here = next;
             }
@@ -575,15 +576,15 @@ mod tests {
         symlink("../missing/x", root.join("hosts/lost")).expect("a link");
         std::fs::write(root.join("hosts/c"), "").expect("a file");
         let found = |name: &str| {
-            let all = directories(&root.join("hosts"), OsStr::new(name));
+            let all = steps(&root.join("hosts"), OsStr::new(name));
             let shown = |path: &PathBuf| path.strip_prefix(&root).expect("a path below").display().to_string();
             all.iter().map(shown).collect::<Vec<_>>()
         };
-        assert_eq!(found("a"), ["", "hosts", "releases/1"]);
-        assert_eq!(found("b"), ["files", "hosts"]);
-        assert_eq!(found("c"), ["hosts"]);
-        assert_eq!(found("none"), ["hosts"]);
-        assert_eq!(found("loop"), ["hosts"]);
-        assert_eq!(found("lost"), ["hosts", "missing"]);
+        assert_eq!(found("a"), ["current", "hosts/a", "releases/1/a.webroot"]);
+        assert_eq!(found("b"), ["files/b.webroot", "hosts/b"]);
+        assert_eq!(found("c"), ["hosts/c"]);
+        assert_eq!(found("none"), ["hosts/none"]);
+        assert_eq!(found("loop"), ["hosts/loop"]);
+        assert_eq!(found("lost"), ["hosts/lost", "missing/x"]);
     }
 }
