@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -382,4 +382,31 @@ fn a_directory_that_is_not_there_is_an_error() {
     child.stderr.take().unwrap().read_to_string(&mut message).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(2));
     assert!(message.contains("--vhosts /nonexistent/hosts: No such file or directory"), "{message}");
+}
+
+#[test]
+fn where_there_are_more_webroots_than_may_be_open_the_others_are_served() {
+    let names: Vec<_> = (0..60).map(|number| format!("h{number}.test")).collect();
+    let hosts = Hosts::of(&[]);
+    let one = webroot("one");
+    names.iter().for_each(|name| rename_over(&one, &hosts.path(name)));
+    let (manager, inner) = (Manager::new(), connegd_command(&hosts.flags(&[])));
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 110 && exec \"$0\" \"$@\""]).arg(inner.get_program()).args(inner.get_args());
+    command.stdin(Stdio::null()).stderr(Stdio::piped());
+    let server = manager.start(command);
+    let served = |server: &Server| names.iter().filter(|name| found(server, name) == "one").count();
+    // Three quarters of what 64 others leave.
+    assert_eq!(served(&server), 33);
+    let refused: Vec<_> = names.iter().filter(|name| found(&server, name) == "421").collect();
+    assert_eq!(refused.len(), 27);
+    // One that is replaced needs no more room than it had; one that goes makes room.
+    let first = names.iter().find(|name| !refused.contains(name)).expect("a host that is served");
+    hosts.put(first, "two");
+    eventually("it is replaced", || found(&server, first) == "two");
+    fs::remove_file(hosts.path(first)).expect("a file");
+    eventually("another takes its place", || served(&server) == 33);
+    let messages = server.messages();
+    let reason = "33 webroots are served, and there is room for no more, since this process may have 110 files open";
+    assert_eq!(messages.matches(reason).count(), 27, "{messages}");
 }

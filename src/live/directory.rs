@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use rustix::fs::OFlags;
 use super::scrub::{Scrubber, Verify};
 use super::watch::{Event, Watch, ask, gather};
 use crate::build::walk::Fingerprint;
-use crate::runtime::{HostName, Hosts, Messages, OUT_OF_SERVICE, Site};
+use crate::runtime::{HostName, Hosts, Messages, OUT_OF_SERVICE, Site, most_webroots};
 use crate::sys;
 use crate::webroot::{Mapped, OpenFileError, check};
 
@@ -63,8 +64,14 @@ pub struct Directory {
     owners: HashMap<HostName, OsString>,
     /// Other files that are for the same host, and wait for it to be gone.
     rivals: HashMap<HostName, BTreeSet<OsString>>,
+    /// Files that there was no room for, which wait for any host to be gone.
+    crowded_out: BTreeSet<OsString>,
     /// The names that lead through a path: a link on the way, or the file in the end.
     dependents: HashMap<PathBuf, BTreeSet<OsString>>,
+    /// The names that must be looked at again whatever happens, and when. They are few, and it is asked for them often.
+    again: HashMap<OsString, Instant>,
+    /// The names that lead through a directory which cannot be watched.
+    unwatched: BTreeSet<OsString>,
     /// Why the directory could not be read when that was last tried.
     complaint: Option<String>,
 }
@@ -80,10 +87,6 @@ struct Entry {
     served: Option<Served>,
     /// Through which links it leads, and to which file in the end; none if it is a file itself.
     leads_through: BTreeSet<PathBuf>,
-    /// Whether some of these cannot be watched.
-    is_unwatched: bool,
-    /// When it must be looked at again, whatever happens.
-    again: Option<Instant>,
     /// Since when there has been nothing.
     gone_since: Option<Instant>,
 }
@@ -104,6 +107,20 @@ impl Served {
     }
 }
 
+/// How many more webroots may be opened.
+struct Room(AtomicUsize);
+
+impl Room {
+    fn of(count: usize) -> Room {
+        Room(AtomicUsize::new(count))
+    }
+
+    /// Takes the place of one; returns whether there was any.
+    fn take(&self) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+}
+
 /// What a look at a name finds.
 enum Finding {
     /// What was there before.
@@ -112,10 +129,21 @@ enum Finding {
     Absent,
     /// Somebody is writing to it.
     Unfinished,
-    /// Something that cannot be served, and why; perhaps only at the moment.
-    Refused { file: Fingerprint, reason: String, is_passing: bool },
+    /// Something that cannot be served, and why.
+    Refused { file: Fingerprint, reason: String, until: Until },
     /// A webroot.
     Opened { file: Fingerprint, mapped: Box<Mapped> },
+}
+
+/// Until when something is refused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// It is another file.
+    Changed,
+    /// It is looked at again, since it may be better then without having changed.
+    Later,
+    /// A host is gone, and there is room for another.
+    Room,
 }
 
 impl Directory {
@@ -173,7 +201,10 @@ impl Directory {
             entries: HashMap::new(),
             owners: HashMap::new(),
             rivals: HashMap::new(),
+            crowded_out: BTreeSet::new(),
             dependents: HashMap::new(),
+            again: HashMap::new(),
+            unwatched: BTreeSet::new(),
             complaint: None,
         };
         directory.watch.wish(&directory.path);
@@ -233,17 +264,16 @@ impl Directory {
 
     /// How long nothing needs to be looked at, if nothing happens.
     fn next_look(&self) -> Option<Duration> {
-        let unwatched = self.entries.values().any(|entry| entry.is_unwatched) || !self.watch.has(&self.path);
-        let again = self.entries.values().filter_map(|entry| entry.again).min();
-        let again = again.map(|again| again.saturating_duration_since(Instant::now()));
+        let unwatched = !(self.unwatched.is_empty() && self.watch.has(&self.path));
+        let again = self.again.values().min().map(|again| again.saturating_duration_since(Instant::now()));
         again.into_iter().chain(unwatched.then_some(UNWATCHED)).min()
     }
 
     /// The names whose time has come to be looked at again.
     fn due(&self) -> BTreeSet<OsString> {
         let now = Instant::now();
-        let is_due = |entry: &Entry| entry.is_unwatched || entry.again.is_some_and(|again| again <= now);
-        self.entries.iter().filter(|(_, entry)| is_due(entry)).map(|(name, _)| name.clone()).collect()
+        let waiting = self.again.iter().filter(|(_, again)| **again <= now).map(|(name, _)| name);
+        waiting.chain(&self.unwatched).cloned().collect()
     }
 
     /// All names that are there, or were.
@@ -278,12 +308,21 @@ impl Directory {
             self.watch_for(name);
         }
         let (path, verify) = (&self.path, self.verify);
-        let seen = |name: &OsString| self.entries.get(name).and_then(|entry| entry.seen);
-        let names: Vec<_> = names.into_iter().map(|name| (seen(&name), name)).collect();
-        let look = |(seen, name): (_, OsString)| {
-            let finding = find(&path.join(&name), seen, verify);
+        let (most, why) = most_webroots();
+        let room = Room::of(most.saturating_sub(self.owners.len()));
+        let look = |name: OsString| {
+            let entry = self.entries.get(&name);
+            let is_more = entry.is_none_or(|entry| entry.served.is_none());
+            let finding = match find(&path.join(&name), entry.and_then(|entry| entry.seen), verify) {
+                Finding::Opened { file, .. } if is_more && !room.take() => {
+                    let reason = format!("{most} webroots are served, and there is room for no more, since {why}");
+                    Finding::Refused { file, reason, until: Until::Room }
+                }
+                finding => finding,
+            };
             (name, finding)
         };
+        let names: Vec<_> = names.into_iter().collect();
         let findings = names.into_par_iter().map(look).collect();
         self.apply(findings);
     }
@@ -294,12 +333,17 @@ impl Directory {
         steps.remove(&self.path.join(name));
         let entry = self.entries.entry(name.into()).or_default();
         let former = std::mem::take(&mut entry.leads_through);
-        entry.is_unwatched = false;
+        let mut is_unwatched = false;
         for step in &steps {
             let directory = directory_of(step);
             let has_it = directory == self.path || former.contains(step) && self.watch.has(directory);
-            entry.is_unwatched |= !(has_it || self.watch.acquire(directory));
+            is_unwatched |= !(has_it || self.watch.acquire(directory));
             self.dependents.entry(step.clone()).or_default().insert(name.into());
+        }
+        if is_unwatched {
+            self.unwatched.insert(name.into());
+        } else {
+            self.unwatched.remove(name);
         }
         entry.leads_through.clone_from(&steps);
         former.difference(&steps).for_each(|step| self.forget_step(step, name));
@@ -325,7 +369,7 @@ impl Directory {
         let (mut sites, mut gone, mut overwritten) = (Vec::new(), Vec::new(), Vec::new());
         for (name, finding) in findings {
             let entry = self.entries.entry(name.clone()).or_default();
-            entry.again = None;
+            self.again.remove(&name);
             if !matches!(finding, Finding::Absent) {
                 entry.gone_since = None;
             }
@@ -341,10 +385,14 @@ impl Directory {
                 }
                 Finding::Nothing => {}
                 Finding::Absent => gone.extend(self.note_absence(&name)),
-                Finding::Unfinished => entry.again = Some(Instant::now() + WRITING),
-                Finding::Refused { file, reason, is_passing } => {
-                    entry.again = is_passing.then(|| Instant::now() + UNWATCHED);
-                    entry.seen = (!is_passing).then_some(file);
+                Finding::Unfinished => drop(self.again.insert(name.clone(), Instant::now() + WRITING)),
+                Finding::Refused { file, reason, until } => {
+                    match until {
+                        Until::Changed => {}
+                        Until::Later => drop(self.again.insert(name.clone(), Instant::now() + UNWATCHED)),
+                        Until::Room => drop(self.crowded_out.insert(name.clone())),
+                    }
+                    entry.seen = (until != Until::Later).then_some(file);
                     let is_served_on = entry.served.as_ref().is_some_and(|served| !served.is_written_to());
                     let then = if is_served_on { "the former one is served on" } else { "it is not served" };
                     let message = format!("{reason}\n{then}");
@@ -411,7 +459,7 @@ impl Directory {
         let now = Instant::now();
         let since = *entry.gone_since.get_or_insert(now);
         if entry.served.is_some() && now < since + ABSENCE {
-            entry.again = Some(since + ABSENCE);
+            self.again.insert(name.into(), since + ABSENCE);
             return None;
         }
         let is_news = entry.seen.take().is_some();
@@ -430,9 +478,11 @@ impl Directory {
         self.drop_entry(name);
         self.owners.remove(&host);
         self.say(name, "it is gone, and so is its host");
-        for rival in self.rivals.remove(&host).unwrap_or_default() {
-            if let Some(entry) = self.entries.get_mut(&rival) {
-                (entry.seen, entry.again) = (None, Some(now));
+        let rivals = self.rivals.remove(&host).unwrap_or_default();
+        for other in rivals.into_iter().chain(std::mem::take(&mut self.crowded_out)) {
+            if let Some(entry) = self.entries.get_mut(&other) {
+                entry.seen = None;
+                self.again.insert(other, now);
             }
         }
         Some(host)
@@ -446,6 +496,9 @@ impl Directory {
             let steps = std::mem::take(&mut entry.leads_through);
             steps.iter().for_each(|step| self.forget_step(step, name));
             self.entries.remove(name);
+            self.again.remove(name);
+            self.unwatched.remove(name);
+            self.crowded_out.remove(name);
         }
     }
 
@@ -469,7 +522,7 @@ fn find(path: &Path, seen: Option<Fingerprint>, verify: Verify) -> Finding {
         (Ok(opened), _) => opened,
         (Err(error), Ok(metadata)) if error.kind() != io::ErrorKind::NotFound => {
             let (file, reason) = (Fingerprint::from(&metadata), error.to_string());
-            return Finding::Refused { file, reason, is_passing: true };
+            return Finding::Refused { file, reason, until: Until::Later };
         }
         (Err(_), _) => return Finding::Absent,
     };
@@ -480,15 +533,16 @@ fn find(path: &Path, seen: Option<Fingerprint>, verify: Verify) -> Finding {
     if metadata.is_file() && is_being_written(&file, &metadata) {
         return Finding::Unfinished;
     }
-    let refused = |reason, is_passing| Finding::Refused { file: fingerprint, reason, is_passing };
+    let refused = |reason, until| Finding::Refused { file: fingerprint, reason, until };
     let mapped = match Mapped::from_file(file) {
         Ok(mapped) => mapped,
-        Err(error) => return refused(error.to_string(), matches!(error, OpenFileError::Io(_))),
+        Err(error @ OpenFileError::Io(_)) => return refused(error.to_string(), Until::Later),
+        Err(error @ OpenFileError::Format(_)) => return refused(error.to_string(), Until::Changed),
     };
     if verify == Verify::Open
         && let Some(damage) = check::contents(&mapped.webroot()).into_iter().next()
     {
-        return refused(damage.what, false);
+        return refused(damage.what, Until::Changed);
     }
     // Whoever changes a file while it is read may have been quick enough to be overlooked.
     match mapped.file().metadata() {

@@ -57,10 +57,9 @@ impl Limits {
         // While some are replaced there are more.
         let webroots = webroots + webroots / 8;
         let others = OTHER_DESCRIPTORS.0 + OTHER_DESCRIPTORS.1 * workers + webroots;
-        let descriptors = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |most| most as usize);
+        let descriptors = descriptors();
         // A stack and the guard at its end are two maps.
-        let maps = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok().and_then(|text| text.trim().parse().ok());
-        let stacks = maps.unwrap_or(usize::MAX).saturating_sub(OTHER_MAPS + webroots) / 2;
+        let stacks = maps().saturating_sub(OTHER_MAPS + webroots) / 2;
         let means = [
             (descriptors.saturating_sub(others), format!("it may have {descriptors} files open (ulimit -Hn)")),
             (stacks, "vm.max_map_count allows no more stacks".to_string()),
@@ -72,6 +71,34 @@ impl Limits {
         let wanted = std::mem::replace(&mut self.connections, most.max(1));
         Some(format!("at most {} connections instead of {wanted}, since {why}", self.connections))
     }
+}
+
+/// How many webroots this process may have open, so that something is left for connections: three quarters of what there
+/// is. With it goes the reason, as the end of a sentence.
+pub fn most_webroots() -> (usize, String) {
+    let (descriptors, maps) = (descriptors(), maps());
+    let share = |all: usize, others: usize| (all.saturating_sub(others) / 4 * 3).max(1);
+    let by_descriptors = share(descriptors, 2 * OTHER_DESCRIPTORS.0);
+    let by_maps = share(maps, OTHER_MAPS);
+    if by_descriptors <= by_maps {
+        (
+            by_descriptors,
+            format!("this process may have {descriptors} files open (ulimit -Hn), some of them connections"),
+        )
+    } else {
+        (by_maps, format!("vm.max_map_count is {maps}, and connections have stacks"))
+    }
+}
+
+/// How many descriptors this process may have.
+fn descriptors() -> usize {
+    getrlimit(Resource::Nofile).current.map_or(usize::MAX, |most| most as usize)
+}
+
+/// How many maps the kernel gives to a process.
+fn maps() -> usize {
+    let said = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok();
+    said.and_then(|text| text.trim().parse().ok()).unwrap_or(usize::MAX)
 }
 
 /// Raises the limit of open files as far as this process may.
