@@ -42,14 +42,14 @@ impl Hosts {
         rename_over(&webroot(content), &self.path(name));
     }
 
-    fn flags<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
-        let hosts = self.directory.path().join("hosts");
-        let hosts: &'a str = Box::leak(hosts.display().to_string().into_boxed_str());
-        [&["--listen", "127.0.0.1:0", "--workers", "2", "--vhosts", hosts], more].concat()
+    fn command(&self) -> Command {
+        let mut command = connegd_command(&["--listen", "127.0.0.1:0", "--workers", "2", "--vhosts"]);
+        command.arg(self.directory.path().join("hosts"));
+        command
     }
 
     fn start(&self, manager: &Manager) -> Server {
-        let mut command = connegd_command(&self.flags(&[]));
+        let mut command = self.command();
         command.stderr(Stdio::piped());
         manager.start(command)
     }
@@ -390,7 +390,7 @@ fn where_there_are_more_webroots_than_may_be_open_the_others_are_served() {
     let hosts = Hosts::of(&[]);
     let one = webroot("one");
     names.iter().for_each(|name| rename_over(&one, &hosts.path(name)));
-    let (manager, inner) = (Manager::new(), connegd_command(&hosts.flags(&[])));
+    let (manager, inner) = (Manager::new(), hosts.command());
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n 110 && exec \"$0\" \"$@\""]).arg(inner.get_program()).args(inner.get_args());
     command.stdin(Stdio::null()).stderr(Stdio::piped());

@@ -113,6 +113,7 @@ struct Live {
 impl Live {
     fn open(arguments: &Connegd, verify: Verify, messages: &Messages) -> Result<Live, Box<dyn Error>> {
         match (&arguments.vhosts, &arguments.source) {
+            (None, None) => unreachable!("clap requires one"),
             (None, Some(source)) if source.is_dir() => {
                 Live::tree(source, arguments.site_config.as_deref(), verify, messages)
             }
@@ -120,8 +121,7 @@ impl Live {
                 let named = |error| format!("{}: {error}", source.display());
                 Ok(Live::directory(Directory::of_one(source, verify, messages.clone()).map_err(named)?))
             }
-            (vhosts, _) => {
-                let path = vhosts.as_deref().unwrap_or(Path::new("."));
+            (Some(path), _) => {
                 let named = |error| format!("--vhosts {}: {error}", path.display());
                 let directory = Directory::of_hosts(path, verify, messages.clone()).map_err(named)?;
                 if directory.served() == 0 {
@@ -183,10 +183,7 @@ struct Packer {
 impl Packer {
     /// Returns besides what came of it what has changed since the last time, if that makes a difference to anybody.
     fn pack(&mut self, report: &dyn Report) -> Result<(Summary, Option<Changes>), BuildError> {
-        let config = match &self.settings {
-            Some(file) => Config::read(file)?,
-            None => Config::of_site(&self.site)?,
-        };
+        let config = Config::said_or_of_site(self.settings.as_deref(), &self.site)?;
         let options = build::Options { negotiate: true, config };
         let file = tempfile::tempfile()?;
         let prior = self.former.as_ref();

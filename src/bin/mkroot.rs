@@ -56,7 +56,7 @@ fn pack(arguments: &Build) -> Result<Outcome, Box<dyn Error>> {
 }
 
 fn options(arguments: &Build, site: &Path) -> Result<Options, ConfigError> {
-    let mut config = config(arguments.config.as_deref(), site)?;
+    let mut config = Config::said_or_of_site(arguments.config.as_deref(), site)?;
     config.repr_digest |= arguments.repr_digest;
     Ok(Options { negotiate: arguments.negotiate, config })
 }
@@ -204,17 +204,10 @@ fn open_or_pack(source: &Path, config_file: Option<&Path>) -> Opened {
     if !source.is_dir() {
         return open(source);
     }
-    let options = Options { negotiate: true, config: config(config_file, source)? };
+    let options = Options { negotiate: true, config: Config::said_or_of_site(config_file, source)? };
     let file = tempfile::tempfile()?;
     build::pack(source, &file, &options, None, &Progress::in_passing(PROGRAM))?;
     Ok(Mapped::from_file(file)?)
-}
-
-fn config(file: Option<&Path>, site: &Path) -> Result<Config, ConfigError> {
-    match file {
-        Some(file) => Config::read(file),
-        None => Config::of_site(site),
-    }
 }
 
 fn open(path: &Path) -> Opened {

@@ -16,7 +16,7 @@ use super::fields::{self, FieldRule};
 use super::globs::{Directories, Files};
 use super::group::escaped;
 use super::paths::{self, ErrorPage, Leads, Redirect};
-use super::walk::Tree;
+use super::walk::{Tree, parent};
 use crate::http::Status;
 use crate::resource::{Policy, Settings};
 
@@ -98,8 +98,7 @@ impl Configs {
         let files: HashMap<_, _> = tree.configurations.iter().map(|(key, path)| (key.as_slice(), path)).collect();
         let mut configs = Configs { all: vec![root.clone()], by_directory: HashMap::new() };
         for directory in &tree.directories {
-            let parent = directory[..directory.len() - 1].iter().rposition(|&byte| byte == b'/');
-            let above = parent.map_or(0, |slash| configs.by_directory.get(&directory[..=slash]).copied().unwrap_or(0));
+            let above = parent(directory).and_then(|above| configs.by_directory.get(above)).copied().unwrap_or(0);
             let number = match files.get(&directory[..]) {
                 Some(path) => {
                     configs.all.push(configs.all[above].refined_by(path, directory)?);
@@ -208,6 +207,18 @@ impl Config {
                 Ok(Config::default())
             }
             result => result,
+        }
+    }
+
+    /// The configuration of a site, in `file` if that is said, else as [`Config::of_site`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::refined_by`].
+    pub fn said_or_of_site(file: Option<&Path>, site: &Path) -> Result<Config, ConfigError> {
+        match file {
+            Some(file) => Config::read(file),
+            None => Config::of_site(site),
         }
     }
 

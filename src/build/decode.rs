@@ -104,13 +104,15 @@ fn plain_form<W: std::io::Write + std::io::Seek>(
     let former = prior.and_then(|prior| prior.find(site.tree, file)).map(|former| former.content());
     let content = match former.filter(|content| is_known(content)) {
         Some(content) => Cow::Borrowed(content),
-        None => Cow::Owned(
-            std::fs::read(&file.path).map_err(|source| BuildError::Unreadable { path: file.path.clone(), source })?,
-        ),
+        None => {
+            let path = || file.path.clone();
+            let read = std::fs::read(&file.path).map_err(|source| BuildError::Unreadable { path: path(), source })?;
+            if !is_known(&read) {
+                return Err(BuildError::Changed { path: path() });
+            }
+            Cow::Owned(read)
+        }
     };
-    if !is_known(&content) {
-        return Err(BuildError::Changed { path: file.path.clone() });
-    }
     let Some(plain) = decode(&content, codings) else {
         let codings = String::from_utf8_lossy(codings);
         let what = format!(

@@ -5,6 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use super::walk::last_segment;
+
 /// Files of a site, by a glob.
 #[derive(Clone, Debug)]
 pub struct Files {
@@ -38,7 +40,7 @@ impl Files {
 
     /// Whether the file with this key is one of them.
     pub fn contain(&self, key: &[u8]) -> bool {
-        self.paths.contain(key, name_in(key))
+        self.paths.contain(key, last_segment(key))
     }
 }
 
@@ -75,7 +77,7 @@ impl Directories {
 
     /// Whether the directory with this key, which ends in a slash, is one of them.
     pub fn contain(&self, key: &[u8]) -> bool {
-        self.paths.contain(key, name_in(key.strip_suffix(b"/").unwrap_or(key)))
+        self.paths.contain(key, last_segment(key))
     }
 }
 
@@ -118,11 +120,6 @@ fn check_anchor(pattern: &str, name: &str) -> Result<(), String> {
         "{pattern:?} has a slash but does not begin with one; expected \"/{pattern}\" for paths from this directory on, or \
          a glob for names such as {name:?}"
     ))
-}
-
-/// What comes behind the last slash.
-fn name_in(key: &[u8]) -> &[u8] {
-    key.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
 }
 
 #[cfg(test)]

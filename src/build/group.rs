@@ -511,9 +511,7 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
     /// The header block of a file that is sent under this Content-Location.
     fn file_block(&self, number: usize, content_location: &[u8], negotiation: &Negotiation<'_>) -> Block {
         let known = self.site.known(number);
-        let Metadata { content_type, languages, codings, .. } = &known.metadata;
-        let content_type = content_type.as_ref().map_or(&[][..], |known| &known.field_value);
-        let (languages, codings) = (languages.as_deref().unwrap_or_default(), codings.as_deref().unwrap_or_default());
+        let [content_type, languages, codings] = known.metadata.field_values();
         Representation {
             etag: known.etag.as_bytes(),
             content_location,
@@ -618,9 +616,13 @@ fn vary_of(variants: &[Variant<'_>], settings: &Settings) -> Dimensions {
 impl Metadata {
     /// The entity tag of a content with this metadata and this BLAKE3 digest.
     pub(super) fn entity_tag(&self, digest: &[u8; 32]) -> String {
+        entity_tag(digest, &self.field_values())
+    }
+
+    /// Content-Type, Content-Language and Content-Encoding; empty for what is not sent.
+    fn field_values(&self) -> [&[u8]; 3] {
         let content_type = self.content_type.as_ref().map_or(&[][..], |known| &known.field_value);
-        let (languages, codings) = (self.languages.as_deref(), self.codings.as_deref());
-        entity_tag(digest, &[content_type, languages.unwrap_or_default(), codings.unwrap_or_default()])
+        [content_type, self.languages.as_deref().unwrap_or_default(), self.codings.as_deref().unwrap_or_default()]
     }
 }
 

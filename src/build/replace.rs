@@ -30,14 +30,7 @@ impl Replacement {
     ///
     /// If `path` is something other than a regular file, or its directory is not there or not writable.
     pub fn begin(path: &Path) -> io::Result<Replacement> {
-        let target = match path.canonicalize() {
-            Ok(target) if !target.is_file() => {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, "it exists and is not a regular file"));
-            }
-            Ok(target) => target,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => absent(path)?,
-            Err(error) => return Err(error),
-        };
+        let target = target_of(path)?;
         remove_leftovers(&target);
         let directory = directory_of(&target);
         let mode = Mode::from_raw_mode(0o666);
@@ -94,6 +87,20 @@ impl Drop for Replacement {
     }
 }
 
+/// The file that a replacement of `path` replaces or makes: absolute and without symbolic links.
+///
+/// # Errors
+///
+/// If `path` is something other than a regular file, or its directory is not there.
+pub fn target_of(path: &Path) -> io::Result<PathBuf> {
+    match path.canonicalize() {
+        Ok(target) if target.is_file() => Ok(target),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "it exists and is not a regular file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => absent(path),
+        Err(error) => Err(error),
+    }
+}
+
 /// An absolute form of a path that does not exist, in a directory that does.
 fn absent(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it is not a file name"))?;
@@ -103,7 +110,8 @@ fn absent(path: &Path) -> io::Result<PathBuf> {
     Ok(directory_of(path).canonicalize()?.join(name))
 }
 
-fn directory_of(path: &Path) -> &Path {
+/// The directory that a path lies in; of a mere name the current one.
+pub fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

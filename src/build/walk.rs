@@ -295,3 +295,28 @@ fn in_order(directories: Vec<Directory>, listings: Vec<Listing>, warn: &mut dyn 
 fn unreadable(path: &Path, source: io::Error) -> BuildError {
     BuildError::Unreadable { path: path.to_path_buf(), source }
 }
+
+/// The key of the directory that this one lies in.
+pub fn parent(directory: &[u8]) -> Option<&[u8]> {
+    let name = last_segment(directory);
+    directory.len().checked_sub(name.len() + 1).filter(|&end| end > 0).map(|end| &directory[..end])
+}
+
+/// The name of a file or a directory, by its key; empty for the root.
+pub fn last_segment(directory: &[u8]) -> &[u8] {
+    let path = directory.strip_suffix(b"/").unwrap_or(directory);
+    path.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parents() {
+        assert_eq!(parent(b"/"), None);
+        assert_eq!(parent(b"/d/"), Some(&b"/"[..]));
+        assert_eq!(parent(b"/d/e/"), Some(&b"/d/"[..]));
+        assert_eq!((last_segment(b"/"), last_segment(b"/d/e/")), (&b""[..], &b"e"[..]));
+    }
+}

@@ -16,6 +16,7 @@ use rustix::fs::OFlags;
 
 use super::scrub::{Scrubber, Verify};
 use super::watch::{Event, Watch, ask, gather};
+use crate::build::replace::directory_of;
 use crate::build::walk::Fingerprint;
 use crate::runtime::{HostName, Hosts, Messages, OUT_OF_SERVICE, Site, most_webroots};
 use crate::sys;
@@ -56,6 +57,8 @@ pub struct Directory {
     hosts: Arc<Hosts>,
     scrubber: Option<Scrubber>,
     messages: Messages,
+    /// How many webroots may be open, and why no more.
+    most: (usize, String),
     watch: Watch,
     events: Receiver<Event>,
     sender: Sender<Event>,
@@ -167,8 +170,7 @@ impl Directory {
     /// If it cannot be opened, or is none.
     pub fn of_one(path: &Path, verify: Verify, messages: Messages) -> io::Result<Directory> {
         let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it is no webroot"))?;
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut directory = Directory::new(parent, Names::Only(name.into()), verify, messages)?;
+        let mut directory = Directory::new(directory_of(path), Names::Only(name.into()), verify, messages)?;
         directory.watch_for(name);
         // Whoever has started the server waits for the first one, even if it is still being written.
         loop {
@@ -195,6 +197,7 @@ impl Directory {
             verify,
             hosts: Arc::default(),
             messages,
+            most: most_webroots(),
             watch,
             events,
             sender,
@@ -308,7 +311,7 @@ impl Directory {
             self.watch_for(name);
         }
         let (path, verify) = (&self.path, self.verify);
-        let (most, why) = most_webroots();
+        let (most, why) = &self.most;
         let room = Room::of(most.saturating_sub(self.owners.len()));
         let look = |name: OsString| {
             let entry = self.entries.get(&name);
@@ -393,7 +396,7 @@ impl Directory {
                         Until::Room => drop(self.crowded_out.insert(name.clone())),
                     }
                     entry.seen = (until != Until::Later).then_some(file);
-                    let is_served_on = entry.served.as_ref().is_some_and(|served| !served.is_written_to());
+                    let is_served_on = entry.served.is_some() && former.is_none();
                     let then = if is_served_on { "the former one is served on" } else { "it is not served" };
                     let message = format!("{reason}\n{then}");
                     let refused = Some((file, reason));
@@ -559,11 +562,6 @@ fn is_being_written(file: &File, metadata: &std::fs::Metadata) -> bool {
         let age = metadata.modified().ok().and_then(|modified| modified.elapsed().ok());
         age.is_some_and(|age| age < SETTLED)
     })
-}
-
-/// The directory that a path lies in.
-fn directory_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(path)
 }
 
 /// What decides which file `name` in `directory` is: the paths of all links on the way, and of the file in the end.

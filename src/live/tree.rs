@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::watch::{Event, Watch, ask, gather};
 use crate::build::config::FILE_NAME;
+use crate::build::replace::target_of;
 use crate::build::{BuildError, Report, Warning};
 use crate::resource::Note;
 use crate::runtime::Messages;
@@ -59,18 +60,15 @@ impl Tree {
 
     /// The same, but changes of `file`, which is what packing makes, are none of the site.
     pub fn ignoring(self, file: &Path) -> Tree {
-        let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let ignored = parent.canonicalize().ok().zip(file.file_name()).map(|(parent, name)| parent.join(name));
-        // A link is replaced where it leads.
-        let ignored = ignored.map(|path| path.canonicalize().unwrap_or(path));
-        Tree { ignored, ..self }
+        // Where that cannot be made, packing will say so.
+        Tree { ignored: target_of(file).ok(), ..self }
     }
 
     fn watch_all(&mut self) -> Result<(), String> {
         self.is_watched = false;
         self.watch.watch_tree(&self.site)?;
         let parent = self.settings.as_deref().and_then(Path::parent);
-        self.is_watched = parent.is_none_or(|parent| self.watch.has(parent) || self.watch.acquire(parent));
+        self.is_watched = parent.is_none_or(|parent| self.watch.wish(parent));
         Ok(())
     }
 

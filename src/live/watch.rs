@@ -71,11 +71,9 @@ impl Watch {
         is_watched
     }
 
-    /// Watches the entries of `directory` if that is possible and not done already.
-    pub fn wish(&mut self, directory: &Path) {
-        if !self.has(directory) {
-            self.acquire(directory);
-        }
+    /// Watches the entries of `directory` unless that is done already. Returns whether it is being watched.
+    pub fn wish(&mut self, directory: &Path) -> bool {
+        self.has(directory) || self.acquire(directory)
     }
 
     /// Whether a directory is being watched.

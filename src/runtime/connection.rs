@@ -47,6 +47,14 @@ pub struct Shared {
     pub stopping: AtomicBool,
 }
 
+impl Shared {
+    /// The answer to a client that is refused before it is known which host it asks.
+    pub fn rejection(&self, status: Status) -> Answer<'static> {
+        let site = self.hosts.default_site();
+        answer::rejection(site.as_ref().map(|site| site.webroot()), status, None)
+    }
+}
+
 /// Bytes in both directions.
 pub trait Wire {
     /// Says what the connection is at, so that it can be told if that takes too long.
@@ -308,9 +316,7 @@ impl<'s, W: Wire> Session<'s, W> {
     /// The answer to a request that cannot be understood, or not be waited for.
     fn refuse(&mut self, status: Status) -> io::Result<()> {
         self.wire.enter(Phase::Answering);
-        let site = self.shared.hosts.default_site();
-        let answer = answer::rejection(site.as_ref().map(|site| site.webroot()), status, None);
-        self.push(&answer, None, Connection::Close)
+        self.push(&self.shared.rejection(status), None, Connection::Close)
     }
 
     /// Appends an answer from `site`, or from nowhere, to the output; sends what is there if it has become long, and long
@@ -321,12 +327,6 @@ impl<'s, W: Wire> Session<'s, W> {
     /// Besides those of the socket: if the site turns out to be cut short. What of it is in the output is not sent then.
     fn push(&mut self, answer: &Answer<'_>, site: Option<&Site>, connection: Connection) -> io::Result<()> {
         response::push_head(&mut self.output, answer.status, &date::now(), connection, answer.fields.bytes());
-        let Some(site) = site else {
-            if let Content::Generated(bytes) = &answer.content {
-                self.output.extend_from_slice(bytes);
-            }
-            return self.send_if_long();
-        };
         self.check(site)?;
         match &answer.content {
             Content::None => {}
@@ -345,9 +345,11 @@ impl<'s, W: Wire> Session<'s, W> {
     }
 
     /// Appends bytes of the site's file to the output; many of them are sent at once, behind what is there.
-    fn push_stored(&mut self, range: Range<u64>, site: &Site) -> io::Result<()> {
+    fn push_stored(&mut self, range: Range<u64>, site: Option<&Site>) -> io::Result<()> {
+        // An answer from nowhere has none.
+        let Some(served) = site else { return Ok(()) };
         if range.end - range.start <= COPIED {
-            self.output.extend_from_slice(site.webroot().bytes(range));
+            self.output.extend_from_slice(served.webroot().bytes(range));
             self.check(site)?;
             return self.send_if_long();
         }
@@ -356,12 +358,12 @@ impl<'s, W: Wire> Session<'s, W> {
         let mut start = range.start;
         while start < range.end {
             let end = range.end.min(start + PIECE);
-            let sent = self.wire.send_file(site.file(), start..end);
+            let sent = self.wire.send_file(served.file(), start..end);
             if sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
-                site.withdraw_as_cut_short(&self.shared.messages);
+                served.withdraw_as_cut_short(&self.shared.messages);
             }
             sent?;
-            if !site.is_available() {
+            if !served.is_available() {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             start = end;
@@ -370,11 +372,9 @@ impl<'s, W: Wire> Session<'s, W> {
     }
 
     /// Makes sure that what was copied from a site was there to be copied.
-    fn check(&self, site: &Site) -> io::Result<()> {
-        if site.mapped().is_intact() {
-            return Ok(());
-        }
-        site.withdraw_as_cut_short(&self.shared.messages);
+    fn check(&self, site: Option<&Site>) -> io::Result<()> {
+        let Some(cut_short) = site.filter(|site| !site.mapped().is_intact()) else { return Ok(()) };
+        cut_short.withdraw_as_cut_short(&self.shared.messages);
         Err(io::ErrorKind::UnexpectedEof.into())
     }
 

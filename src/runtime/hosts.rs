@@ -92,13 +92,6 @@ struct Table {
 }
 
 impl Hosts {
-    /// Where one site answers for all hosts.
-    pub fn of(site: Site) -> Hosts {
-        let hosts = Hosts::default();
-        hosts.change([(HostName::Default, Arc::new(site))], &[]);
-        hosts
-    }
-
     /// The site that answers a request with this authority: that of the host's own name, else that of the longest domain
     /// which it lies in, else the default. Costs one hash; where there are domains, one more for each label of a name
     /// that has no site of its own.

@@ -130,16 +130,15 @@ impl State {
 
     /// What it is at.
     pub fn phase(&self) -> Phase {
-        let number = self.word.load(Ordering::Acquire) & PHASE;
-        Phase::ALL.into_iter().find(|&phase| phase as u64 == number).unwrap_or(Phase::Answering)
+        phase(self.word.load(Ordering::Acquire))
     }
 
     /// The wait of a connection that waits for its client and owes it no answer, so that it can give way to others.
     pub fn wait(&self) -> Option<Wait> {
         let word = self.word.load(Ordering::Acquire);
-        let phase =
-            [Phase::Opening, Phase::Idle, Phase::Head].into_iter().find(|&phase| phase as u64 == word & PHASE)?;
-        (word & LATE == 0).then_some(Wait { word, phase })
+        let phase = phase(word);
+        let waits = matches!(phase, Phase::Opening | Phase::Idle | Phase::Head);
+        (waits && word & LATE == 0).then_some(Wait { word, phase })
     }
 
     /// Marks the connection as late if its deadline lies before `now`. Returns whether it is to be woken, which holds
@@ -171,6 +170,10 @@ impl State {
 
 fn word(phase: Phase, deadline: u64) -> u64 {
     deadline << DEADLINE_SHIFT | phase as u64
+}
+
+fn phase(word: u64) -> Phase {
+    Phase::ALL.into_iter().find(|&phase| phase as u64 == word & PHASE).unwrap_or(Phase::Answering)
 }
 
 /// How long each phase may take, in milliseconds, with the tick that the clock may be late by.

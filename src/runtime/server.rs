@@ -219,8 +219,7 @@ fn begin(stream: TcpStream, membership: Membership, shared: &Arc<Shared>, connec
 
 /// Says 503 to a client that has too many connections, if it listens; nothing is spent on it.
 fn turn_away(stream: &TcpStream, shared: &Shared) {
-    let site = shared.hosts.default_site();
-    let answer = answer::rejection(site.as_ref().map(|site| site.webroot()), Status::ServiceUnavailable, None);
+    let answer = shared.rejection(Status::ServiceUnavailable);
     let mut head = Vec::new();
     response::push_head(&mut head, answer.status, &date::now(), Connection::Close, answer.fields.bytes());
     if let answer::Content::Generated(content) = &answer.content {

@@ -11,14 +11,19 @@ use std::sync::{Arc, LazyLock};
 use connegd::http::request;
 use connegd::resource::Policy;
 use connegd::runtime::connection::{Shared, Wire, serve};
-use connegd::runtime::{Hosts, Limits, Messages, Phase, Site};
+use connegd::runtime::{HostName, Hosts, Limits, Messages, Phase, Site};
 use libfuzzer_sys::fuzz_target;
 
 /// Small bounds, so that short inputs reach them.
 const LIMITS: request::Limits = request::Limits { target: 60, head: 400, fields: 8 };
 
 static SERVER: LazyLock<Shared> = LazyLock::new(|| Shared {
-    hosts: Arc::new(Hosts::of(Site::new(connegd_fuzz::webroot(Policy::Modern), "fuzz"))),
+    hosts: {
+        let hosts = Hosts::default();
+        let site = Site::new(connegd_fuzz::webroot(Policy::Modern), "fuzz");
+        hosts.change([(HostName::Default, Arc::new(site))], &[]);
+        Arc::new(hosts)
+    },
     messages: Messages::new(|message| panic!("{message}")),
     limits: Limits { head: LIMITS, content: 40, ..Limits::default() },
     stopping: AtomicBool::new(false),

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Entry, Page, last_segment, shown};
+use super::{Entry, Page, shown};
+use crate::build::walk::last_segment;
 use crate::http::{date, escape};
 
 /// `page` in HTML.

@@ -14,6 +14,7 @@ use std::collections::{HashMap, HashSet};
 use super::config::Configs;
 use super::paths::Leads;
 use super::site::Site;
+use super::walk::{last_segment, parent};
 use crate::http::escape;
 use crate::resource::{Policy, Variant};
 
@@ -283,18 +284,6 @@ fn newest<'a>(site: &'a Site<'_>) -> HashMap<&'a [u8], u64> {
     newest
 }
 
-/// The key of the directory that this one lies in.
-fn parent(directory: &[u8]) -> Option<&[u8]> {
-    let name = last_segment(directory);
-    directory.len().checked_sub(name.len() + 1).filter(|&end| end > 0).map(|end| &directory[..end])
-}
-
-/// The name of a directory; empty for the root.
-fn last_segment(directory: &[u8]) -> &[u8] {
-    let path = directory.strip_suffix(b"/").unwrap_or(directory);
-    path.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,14 +301,6 @@ mod tests {
 
     pub fn directory(name: &'static [u8]) -> Entry<'static> {
         Entry { name, modified: None, file: None }
-    }
-
-    #[test]
-    fn parents() {
-        assert_eq!(parent(b"/"), None);
-        assert_eq!(parent(b"/d/"), Some(&b"/"[..]));
-        assert_eq!(parent(b"/d/e/"), Some(&b"/d/"[..]));
-        assert_eq!((last_segment(b"/"), last_segment(b"/d/e/")), (&b""[..], &b"e"[..]));
     }
 
     #[test]
