@@ -59,6 +59,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+RELEASE = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release"
 HOST = "127.0.0.1"
 AIM_BARE = 1.25  # connegd / bare, at most
 AIM_NGINX = 0.85  # connegd / best nginx, at most
@@ -248,6 +249,22 @@ def program(variable, *places):
         if found:
             return found
     return None
+
+
+def required(name, *places):
+    """The path of a program that there is nothing to be done without."""
+    path = program(name.upper(), *places)
+    if not path:
+        raise Missing(f"{name} is missing: looked for {places[0]} (set {name.upper()} to use another)")
+    return path
+
+
+def held(pid):
+    """What a process holds: anonymous memory and memory of files in KiB, descriptors, maps."""
+    directory = Path(f"/proc/{pid}")
+    status = (directory / "status").read_text()
+    anonymous, files = (int(re.search(rf"{name}:\s+(\d+)", status)[1]) for name in ("RssAnon", "RssFile"))
+    return anonymous, files, len(os.listdir(directory / "fd")), len((directory / "maps").read_text().splitlines())
 
 
 def free_port():
@@ -671,12 +688,11 @@ def find_programs(options):
     """What is there. In a smoke run only connegd and mkroot are required."""
     if not shutil.which("taskset"):
         raise Missing("taskset is missing (package util-linux)")
-    release = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release"
     places = {
-        "connegd": ("CONNEGD", release / "connegd"),
-        "mkroot": ("MKROOT", release / "mkroot"),
-        "bare": ("BARE", release / "examples" / "bare"),
-        "minihttp": ("MINIHTTP", release / "examples" / "minihttp"),
+        "connegd": ("CONNEGD", RELEASE / "connegd"),
+        "mkroot": ("MKROOT", RELEASE / "mkroot"),
+        "bare": ("BARE", RELEASE / "examples" / "bare"),
+        "minihttp": ("MINIHTTP", RELEASE / "examples" / "minihttp"),
         "nginx": ("NGINX", "nginx"),
         "apache": ("APACHE", "apache2", "httpd"),
         "wrk": ("WRK", "wrk"),

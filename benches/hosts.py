@@ -53,7 +53,7 @@ from pathlib import Path
 
 # What is imported leaves nothing in the directory of the benches.
 sys.dont_write_bytecode = True
-from compare import HOST, ROOT, Missing, Wrong, cpu_seconds, program
+from compare import HOST, RELEASE, Missing, Wrong, cpu_seconds, held, required
 
 SERVER_CORE, LOAD_CORE = 0, 1
 CONNECTIONS = 16
@@ -134,13 +134,6 @@ class Server:
         for task in os.listdir(f"/proc/{self.process.pid}/task"):
             os.sched_setaffinity(int(task), {SERVER_CORE})
 
-    def held(self):
-        """Anonymous memory and memory of files in KiB, descriptors, maps."""
-        directory = Path(f"/proc/{self.process.pid}")
-        status = (directory / "status").read_text()
-        anonymous, files = (int(re.search(rf"{name}:\s+(\d+)", status)[1]) for name in ("RssAnon", "RssFile"))
-        return anonymous, files, len(os.listdir(directory / "fd")), len((directory / "maps").read_text().splitlines())
-
     def stop(self):
         self.process.terminate()
         try:
@@ -186,15 +179,15 @@ def start_and_memory(setting):
         directory, times = setting.directories[count, "exact"], []
         for _ in range(setting.rounds):
             server = Server(setting.connegd, directory)
-            held = server.held()
+            holds = held(server.process.pid)
             check(server, count, "exact", setting.different(count))
             times.append(server.took * 1e3)
             server.stop()
-        first = first or (count, held)
-        each = [(now - then) / max(1, count - first[0]) for now, then in zip(held, first[1])]
+        first = first or (count, holds)
+        each = [(now - then) / max(1, count - first[0]) for now, then in zip(holds, first[1])]
         print(f"{count:8}{statistics.median(times):11.1f}   {f'{min(times):.1f}..{max(times):.1f}':12}"
-              f"{held[0]:10}{held[1]:10}{each[0]:19.2f}{each[1]:7.2f}{held[2]:7}{held[3]:8}")
-        setting.figures.append({"what": "start", "hosts": count, "ms": times, "held": held})
+              f"{holds[0]:10}{holds[1]:10}{each[0]:19.2f}{each[1]:7.2f}{holds[2]:7}{holds[3]:8}")
+        setting.figures.append({"what": "start", "hosts": count, "ms": times, "held": holds})
 
 
 LUA = """
@@ -301,12 +294,8 @@ def replacements(setting):
 
 class Setting:
     def __init__(self, options, work):
-        release = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release"
-        for name, place in [("connegd", release / "connegd"), ("mkroot", release / "mkroot"), ("wrk", "wrk")]:
-            path = program(name.upper(), place)
-            if not path:
-                raise Missing(f"{name} is missing: looked for {place} (set {name.upper()} to use another)")
-            setattr(self, name, path)
+        for name, place in [("connegd", RELEASE / "connegd"), ("mkroot", RELEASE / "mkroot"), ("wrk", "wrk")]:
+            setattr(self, name, required(name, place))
         self.work, self.counts, self.most_different = work, options.hosts, options.different
         self.rounds, self.seconds, self.replacements = options.rounds, options.seconds, options.replacements
         # Ten or so, and as many as there are.

@@ -47,26 +47,13 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+# What is imported leaves nothing in the directory of the benches.
+sys.dont_write_bytecode = True
+from tree import Missing, Wrong, program, timed
+
 DIRECTORIES = 1000
 SIZES = {"tiny": (10, 10), "small": (1_000, 12_000), "medium": (4_000, 60_000)}
 SETTLED = 2.5  # seconds after which mkroot trusts what it sees of a file
-
-
-class Missing(Exception):
-    """Something needed is not there: exit status 2."""
-
-
-class Wrong(Exception):
-    """A webroot that is not as it should be."""
-
-
-def program():
-    directory = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "release")
-    path = shutil.which(os.environ.get("MKROOT", directory / "mkroot"))
-    if not path:
-        raise Missing("no program mkroot: run cargo build --release --bins, or set MKROOT")
-    return path
 
 
 def make_tree(site, count, least, most):
@@ -96,15 +83,6 @@ def forget(*paths):
         descriptor = os.open(path, os.O_RDONLY)
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         os.close(descriptor)
-
-
-def timed(*command):
-    started = time.monotonic()
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    elapsed = time.monotonic() - started
-    if done.returncode != 0:
-        raise Wrong(f"{command[0]}: exit status {done.returncode}\n{done.stderr.decode(errors='replace')}")
-    return elapsed
 
 
 def check_taken_over(mkroot, site, out):
@@ -172,7 +150,7 @@ def main():
     sizes = options.sizes.split(",")
     if options.rounds < 1 or options.files < DIRECTORIES or not set(sizes) <= set(SIZES):
         parser.error(f"--rounds is at least 1, --files at least {DIRECTORIES}, --sizes are of {', '.join(SIZES)}")
-    mkroot = program()
+    mkroot = program("mkroot")
     for needed in "cp", "sync":
         if not shutil.which(needed):
             raise Missing(f"no program {needed}")

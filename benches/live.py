@@ -47,30 +47,13 @@ import tempfile
 import threading
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
+# What is imported leaves nothing in the directory of the benches.
+sys.dont_write_bytecode = True
+from compare import HOST, RELEASE, Missing, free_port, held, required
+
 SERVER_CORE, LOAD_CORE = 0, 1
 # So many of the site's pages are asked for; their contents are known to the load.
 ASKED = 500
-
-
-class Missing(Exception):
-    pass
-
-
-def program(variable, name):
-    path = os.environ.get(variable) or os.path.join(TARGET, "release", name)
-    if not os.path.exists(path):
-        path = shutil.which(name)
-    if not path:
-        raise Missing(f"{name}: not found; build it with cargo build --release --bins, or set {variable}")
-    return path
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Report:
@@ -92,7 +75,7 @@ class Server:
     def __init__(self, connegd, *arguments, port=None):
         self.port = port or free_port()
         command = ["taskset", "-c", str(SERVER_CORE), connegd, "--workers", "1"]
-        command += ["--listen", f"127.0.0.1:{self.port}", *arguments]
+        command += ["--listen", f"{HOST}:{self.port}", *arguments]
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors)
         # Whatever goes wrong, nothing is left running.
@@ -106,11 +89,8 @@ class Server:
 
     def held(self):
         """Memory of its own in KB, descriptors, maps."""
-        directory = f"/proc/{self.process.pid}"
-        with open(f"{directory}/status") as status:
-            own = int(re.search(r"RssAnon:\s+(\d+)", status.read())[1])
-        with open(f"{directory}/maps") as maps:
-            return own, len(os.listdir(f"{directory}/fd")), len(maps.readlines())
+        own, _, descriptors, maps = held(self.process.pid)
+        return own, descriptors, maps
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -190,7 +170,7 @@ class Load:
 
     def __init__(self, wrk, port, script, seconds, connections):
         command = ["taskset", "-c", str(LOAD_CORE), wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "5s"]
-        command += ["-s", script, f"http://127.0.0.1:{port}"]
+        command += ["-s", script, f"http://{HOST}:{port}"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def result(self):
@@ -273,7 +253,7 @@ def upgrade(setting, report):
         request = b"GET /d0/p0 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         while not stop.is_set():
             try:
-                with socket.create_connection(("127.0.0.1", server.port), 5) as connection:
+                with socket.create_connection((HOST, server.port), 5) as connection:
                     connection.sendall(request)
                     answer = b""
                     while piece := connection.recv(65536):
@@ -329,7 +309,7 @@ def damage(setting, report):
                     file.write(os.urandom(100_000))
             for _ in range(20):
                 try:
-                    with socket.create_connection(("127.0.0.1", server.port), 5) as connection:
+                    with socket.create_connection((HOST, server.port), 5) as connection:
                         connection.sendall(request)
                         status = connection.recv(65536)[9:12].decode() or "closed"
                 except OSError:
@@ -350,7 +330,8 @@ SCENARIOS = {"swaps": swaps, "upgrade": upgrade, "damage": damage}
 class Setting:
     def __init__(self, options, work):
         self.smoke, self.rounds, self.work = options.smoke, options.rounds, work
-        self.connegd, self.mkroot, self.wrk = program("CONNEGD", "connegd"), program("MKROOT", "mkroot"), program("WRK", "wrk")
+        self.connegd, self.mkroot = (required(name, RELEASE / name, name) for name in ("connegd", "mkroot"))
+        self.wrk = required("wrk", "wrk")
         self.builds, expected = make_builds(self.mkroot, work, 2_000 if options.smoke else 50_000)
         self.script = write_script(work, expected)
 
