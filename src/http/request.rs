@@ -5,8 +5,11 @@ use std::mem::MaybeUninit;
 
 use super::{Status, target};
 
-/// The most fields that [`Limits::fields`] can allow: there is room for them on the stack.
+/// The most fields that [`Limits::fields`] can allow.
 pub const MOST_FIELDS: usize = 256;
+/// For so many there is room on the stack. Whatever is once used of a stack is memory for good, so heads that have more are
+/// parsed again elsewhere.
+const FEW_FIELDS: usize = 64;
 
 /// What a head may hold. What goes beyond has a status of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,32 +221,46 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Parsed<'a> {
         [b'\r' | b'\n', ..] => return Parsed::Reject(Status::BadRequest),
         _ => {}
     }
-    let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+    let most = limits.fields.min(MOST_FIELDS);
+    let few = parse_into(&mut [const { MaybeUninit::uninit() }; FEW_FIELDS][..most.min(FEW_FIELDS)], bytes, limits);
+    let many = |_| parse_into(&mut Box::new_uninit_slice(most), bytes, limits);
+    let parsed = if most > FEW_FIELDS { few.or_else(many) } else { few };
+    parsed.unwrap_or_else(|TooMany| Parsed::Reject(Status::RequestHeaderFieldsTooLarge))
+}
+
+/// More fields than there is room for.
+struct TooMany;
+
+/// The same, with room for as many fields as `room` has.
+fn parse_into<'a>(
+    room: &mut [MaybeUninit<httparse::Header<'a>>],
+    bytes: &'a [u8],
+    limits: &Limits,
+) -> Result<Parsed<'a>, TooMany> {
     let mut request = httparse::Request::new(&mut []);
-    let room = &mut fields[..limits.fields.min(MOST_FIELDS)];
     let length = match request.parse_with_uninit_headers(bytes, room) {
         Ok(httparse::Status::Complete(length)) => length,
-        Ok(httparse::Status::Partial) if bytes.len() < limits.head => return Parsed::NeedMore,
+        Err(httparse::Error::TooManyHeaders) => return Err(TooMany),
+        Ok(httparse::Status::Partial) if bytes.len() < limits.head => return Ok(Parsed::NeedMore),
         Ok(httparse::Status::Partial) if bytes.contains(&b'\n') => {
-            return Parsed::Reject(Status::RequestHeaderFieldsTooLarge);
+            return Ok(Parsed::Reject(Status::RequestHeaderFieldsTooLarge));
         }
-        Ok(httparse::Status::Partial) => return Parsed::Reject(Status::UriTooLong),
-        Err(httparse::Error::TooManyHeaders) => return Parsed::Reject(Status::RequestHeaderFieldsTooLarge),
+        Ok(httparse::Status::Partial) => return Ok(Parsed::Reject(Status::UriTooLong)),
         Err(httparse::Error::Version) => match bytes.iter().position(|&byte| byte == b'\n') {
-            Some(end) => return Parsed::Reject(version_fault(&bytes[..end])),
+            Some(end) => return Ok(Parsed::Reject(version_fault(&bytes[..end]))),
             // Only the whole line tells whether this is a version at all.
-            None if bytes.len() < limits.head => return Parsed::NeedMore,
-            None => return Parsed::Reject(Status::UriTooLong),
+            None if bytes.len() < limits.head => return Ok(Parsed::NeedMore),
+            None => return Ok(Parsed::Reject(Status::UriTooLong)),
         },
-        Err(_) => return Parsed::Reject(Status::BadRequest),
+        Err(_) => return Ok(Parsed::Reject(Status::BadRequest)),
     };
     if !lines_end_in_crlf(&bytes[..length], &request) {
-        return Parsed::Reject(Status::BadRequest);
+        return Ok(Parsed::Reject(Status::BadRequest));
     }
-    match head(&request, limits) {
+    Ok(match head(&request, limits) {
         Ok(head) => Parsed::Head(head, length),
         Err(status) => Parsed::Reject(status),
-    }
+    })
 }
 
 /// What is wrong with a request line that does not end in a version that is spoken here: another version, or no version
