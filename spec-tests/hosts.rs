@@ -174,6 +174,129 @@ fn what_happens_is_noticed() {
 }
 
 #[test]
+fn directories_on_the_way_may_be_exchanged() {
+    let hosts = Hosts::of(&[]);
+    let server = hosts.start(&Manager::new());
+    let becomes = |host: &str, expected: &str| {
+        eventually(&format!("{host} is {expected}"), || found(&server, host) == expected);
+    };
+    let release = |name: &str, content: &str| {
+        let path = hosts.elsewhere(name).join("site/packed.webroot");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        rename_over(&webroot(content), &path);
+    };
+    // Directories that are not there yet.
+    symlink("../elsewhere/app/site/packed.webroot", hosts.path("a.test")).unwrap();
+    release("app", "first");
+    becomes("a.test", "first");
+    for number in 0..5 {
+        let content = format!("release {number}");
+        release("app.new", &content);
+        fs::rename(hosts.elsewhere("app"), hosts.elsewhere(&format!("app.{number}"))).unwrap();
+        fs::rename(hosts.elsewhere("app.new"), hosts.elsewhere("app")).unwrap();
+        becomes("a.test", &content);
+        // And what it leads to then is followed, too.
+        release("app", "again");
+        becomes("a.test", "again");
+    }
+}
+
+#[test]
+fn links_into_one_directory_are_followed_each_for_itself() {
+    let hosts = Hosts::of(&[]);
+    let server = hosts.start(&Manager::new());
+    let names: Vec<_> = (0..4).map(|number| format!("h{number}.test")).collect();
+    for name in &names {
+        rename_over(&webroot("first"), &hosts.elsewhere(name));
+        symlink(Path::new("../elsewhere").join(name), hosts.path(name)).unwrap();
+    }
+    let (gone, left) = names.split_first().unwrap();
+    eventually("all are served", || names.iter().all(|name| found(&server, name) == "first"));
+    // An event about the directory itself, and one of those that lead into it goes.
+    fs::set_permissions(hosts.elsewhere(""), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    fs::remove_file(hosts.path(gone)).unwrap();
+    eventually("one is gone", || found(&server, gone) == "421");
+    for name in left {
+        rename_over(&webroot("second"), &hosts.elsewhere(name));
+        eventually("the new one is served", || found(&server, name) == "second");
+    }
+}
+
+#[test]
+fn the_directory_itself_may_be_where_a_link_leads() {
+    let hosts = Hosts::of(&[]);
+    for release in ["1", "2"] {
+        fs::create_dir(hosts.elsewhere(release)).unwrap();
+        rename_over(&webroot(release), &hosts.elsewhere(release).join("a.test"));
+    }
+    symlink("elsewhere/1", hosts.path("").with_file_name("current")).unwrap();
+    let link = hosts.path("").with_file_name("current");
+    let mut command = connegd_command(&["--listen", "127.0.0.1:0", "--vhosts"]);
+    command.arg(&link).stderr(Stdio::null());
+    let many = Server::run(command);
+    let one = Server::start_in_silence(&link.join("a.test"));
+    assert_eq!((found(&many, "a.test"), found(&one, "a.test")), ("1".into(), "1".into()));
+    symlink("elsewhere/2", link.with_file_name("next")).unwrap();
+    fs::rename(link.with_file_name("next"), &link).unwrap();
+    eventually("the other is served", || found(&many, "a.test") == "2" && found(&one, "a.test") == "2");
+    rename_over(&webroot("3"), &hosts.elsewhere("2").join("a.test"));
+    eventually("it is followed", || found(&many, "a.test") == "3" && found(&one, "a.test") == "3");
+}
+
+#[test]
+fn a_host_whose_file_is_renamed_is_always_served() {
+    let hosts = Hosts::of(&["a.test"]);
+    let server = hosts.start(&Manager::new());
+    let mut name = hosts.path("a.test");
+    for number in 0..10 {
+        let next = hosts.path(if number % 2 == 0 { "A.test" } else { "a.test" });
+        fs::rename(&name, &next).unwrap();
+        name = next;
+        // As many requests as there is time for until it is known under that name.
+        rename_over(&webroot(&format!("{number}")), &name);
+        let is_served = || match found(&server, "a.test") {
+            content if content == format!("{number}") => true,
+            content => {
+                assert_ne!(content, "421");
+                false
+            }
+        };
+        eventually("it is served", is_served);
+    }
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_not_gone() {
+    let hosts = Hosts::of(&["a.test"]);
+    let manager = Manager::new();
+    let server = hosts.start(&manager);
+    // A link to itself.
+    symlink("a.test", hosts.path(".loop")).unwrap();
+    fs::rename(hosts.path(".loop"), hosts.path("a.test")).unwrap();
+    for _ in 0..2 {
+        manager.reload(&server);
+        assert_eq!(found(&server, "a.test"), "a.test");
+    }
+    hosts.put("a.test", "back");
+    eventually("it is served", || found(&server, "a.test") == "back");
+    let messages = server.messages();
+    assert!(messages.contains("Too many levels of symbolic links"), "{messages}");
+    assert!(messages.contains("the former one is served on"), "{messages}");
+}
+
+#[test]
+fn the_first_host_is_announced_as_others_are() {
+    let hosts = Hosts::of(&[]);
+    let server = hosts.start(&Manager::new());
+    for name in ["a.test", "b.test"] {
+        hosts.put(name, name);
+        eventually("it is served", || found(&server, name) == name);
+    }
+    let messages = server.messages();
+    assert!(messages.contains("a.test: serving build ") && messages.contains("b.test: serving build "), "{messages}");
+}
+
+#[test]
 fn what_is_no_sound_webroot_is_refused_and_the_former_one_serves_on() {
     let hosts = Hosts::of(&["a.test"]);
     let manager = Manager::new();
@@ -406,7 +529,17 @@ fn where_there_are_more_webroots_than_may_be_open_the_others_are_served() {
     eventually("it is replaced", || found(&server, first) == "two");
     fs::remove_file(hosts.path(first)).expect("a file");
     eventually("another takes its place", || served(&server) == 33);
+    for _ in 0..5 {
+        // At the same moment one goes and the others are looked at, for which there was no room a moment before.
+        let (yes, no): (Vec<_>, Vec<_>) = names.iter().partition(|name| found(&server, name) != "421");
+        no.iter().filter(|name| hosts.path(name).exists()).for_each(|name| rename_over(&one, &hosts.path(name)));
+        fs::remove_file(hosts.path(yes[0])).expect("a file");
+        eventually("another takes its place", || served(&server) + 1 >= 33 && found(&server, yes[0]) == "421");
+        eventually("another takes its place", || {
+            names.iter().filter(|name| found(&server, name) != "421").count() == 33
+        });
+    }
     let messages = server.messages();
     let reason = "33 webroots are served, and there is room for no more, since this process may have 110 files open";
-    assert_eq!(messages.matches(reason).count(), 27, "{messages}");
+    assert!(messages.matches(reason).count() >= 27, "{messages}");
 }

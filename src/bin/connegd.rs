@@ -8,12 +8,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use connegd::build::{self, BuildError, Changes, Config, Prior, Report, Snapshot, Summary};
+use connegd::build::{self, BuildError, Config, Prior, Snapshot, Summary, Survey};
 use connegd::cli::args::Connegd;
 use connegd::cli::limits::ServerSettings;
 use connegd::cli::message::{self, Outcome};
 use connegd::cli::progress::Progress;
-use connegd::live::{Directory, News, Scrubber, Tree, Verify};
+use connegd::live::{Directory, News, Pack, Scrubber, Tree, Verify};
 use connegd::runtime::{HostName, Hosts, Listener, Messages, Options, Server, Site, raise_descriptors};
 use connegd::sys;
 use connegd::webroot::Mapped;
@@ -149,25 +149,16 @@ impl Live {
             settings: settings.map(Into::into),
             hosts: Arc::default(),
             scrubber: (verify == Verify::Background).then(|| Scrubber::start(messages.clone())).transpose()?,
-            former: None,
+            report: News::new(Progress::new(PROGRAM, false)),
+            messages: messages.clone(),
+            served: None,
         };
-        let report = News::new(Progress::new(PROGRAM, false));
-        let (summary, _) = packer.pack(&report)?;
-        report.inner().finish(&summary);
-        let (hosts, messages) = (packer.hosts.clone(), messages.clone());
-        let look = Arc::new(tree.repack());
-        let follow = move || {
-            let report = report.then(Progress::in_passing(PROGRAM));
-            tree.follow(|| {
-                let (summary, changes) = packer.pack(&report)?;
-                if let Some(changes) = changes {
-                    let (shown, took) = (packer.site.display(), summary.elapsed.as_secs_f64());
-                    messages.say(&format!("{shown}: packed again in {took:.2} s: {changes}"));
-                }
-                Ok(())
-            })
-        };
-        Ok(Live { hosts, webroots: 1, look, follow: Box::new(follow) })
+        let survey = packer.survey()?;
+        let (summary, snapshot) = packer.pack_after(survey, None)?;
+        packer.report.inner().finish(&summary);
+        packer.report = packer.report.then(Progress::in_passing(PROGRAM));
+        let (hosts, look) = (packer.hosts.clone(), Arc::new(tree.repack()));
+        Ok(Live { hosts, webroots: 1, look, follow: Box::new(move || tree.follow(snapshot, packer)) })
     }
 }
 
@@ -177,34 +168,49 @@ struct Packer {
     settings: Option<PathBuf>,
     hosts: Arc<Hosts>,
     scrubber: Option<Scrubber>,
-    former: Option<(Arc<Site>, Snapshot)>,
+    report: News<Progress>,
+    messages: Messages,
+    served: Option<Arc<Site>>,
+}
+
+impl Pack for Packer {
+    fn survey(&mut self) -> Result<Survey, BuildError> {
+        let config = Config::said_or_of_site(self.settings.as_deref(), &self.site)?;
+        Survey::of(&self.site, None, &build::Options { negotiate: true, config }, &self.report)
+    }
+
+    fn pack(&mut self, survey: Survey, former: &Snapshot) -> Result<Snapshot, BuildError> {
+        let before = self.served.clone();
+        let (summary, snapshot) = self.pack_after(survey, Some(former))?;
+        if before.map(|site| build_id(&site)) != self.served.as_ref().map(|site| build_id(site)) {
+            let (changes, took) = (snapshot.changes_since(former), summary.elapsed.as_secs_f64());
+            self.messages.say(&format!("{}: packed again in {took:.2} s: {changes}", self.site.display()));
+        }
+        Ok(snapshot)
+    }
 }
 
 impl Packer {
-    /// Returns besides what came of it what has changed since the last time, if that makes a difference to anybody.
-    fn pack(&mut self, report: &dyn Report) -> Result<(Summary, Option<Changes>), BuildError> {
-        let config = Config::said_or_of_site(self.settings.as_deref(), &self.site)?;
-        let options = build::Options { negotiate: true, config };
+    /// Packs what was surveyed, and serves that unless it is the same as what is served.
+    fn pack_after(&mut self, survey: Survey, former: Option<&Snapshot>) -> Result<(Summary, Snapshot), BuildError> {
         let file = tempfile::tempfile()?;
-        let prior = self.former.as_ref();
-        let prior = prior.map(|(site, snapshot)| Prior::new(site.mapped(), snapshot.begun()).knowing(snapshot));
-        let (summary, snapshot) = build::pack(&self.site, &file, &options, prior.as_ref(), report)?;
+        let prior = self.served.as_ref().zip(former);
+        let prior = prior.map(|(site, former)| Prior::new(site.mapped(), former.begun()).knowing(former));
+        let (summary, snapshot) = survey.pack(&file, prior.as_ref(), &self.report)?;
         let mapped = Mapped::from_file(file).map_err(std::io::Error::other)?;
-        let is_the_same = |former: &Site| former.webroot().build_id() == mapped.webroot().build_id();
-        let changes = match &self.former {
-            Some((former, _)) if is_the_same(former) => {
-                let former = former.clone();
-                self.former = Some((former, snapshot));
-                return Ok((summary, None));
-            }
-            former => former.as_ref().map(|(_, former)| snapshot.changes_since(former)),
-        };
         let site = Arc::new(Site::new(mapped, self.site.display().to_string()));
+        if self.served.as_ref().is_some_and(|served| build_id(served) == build_id(&site)) {
+            return Ok((summary, snapshot));
+        }
         if let Some(scrubber) = &self.scrubber {
             scrubber.add(&site);
         }
         self.hosts.change([(HostName::Default, site.clone())], &[]);
-        self.former = Some((site, snapshot));
-        Ok((summary, changes))
+        self.served = Some(site);
+        Ok((summary, snapshot))
     }
+}
+
+fn build_id(site: &Site) -> [u8; 16] {
+    site.webroot().build_id()
 }

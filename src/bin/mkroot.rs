@@ -1,21 +1,22 @@
 //! mkroot: packs a site into a webroot, and looks into one.
 
 use std::error::Error;
-use std::io::{self, Write, stdout};
+use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use connegd::answer::cases::{self, Malformed};
 use connegd::answer::explain::explain;
-use connegd::build::{self, BuildError, Config, ConfigError, Left, Options, Prior, Snapshot};
+use connegd::build::{self, BuildError, Config, Left, Options, Prior, Snapshot, Survey};
 use connegd::cli::args::{Build, Command, Mkroot};
 use connegd::cli::message::{self, Outcome};
 use connegd::cli::progress::Progress;
 use connegd::cli::report::Listing;
 use connegd::http::request::{RequestHead, join_field};
-use connegd::live::{News, Tree};
+use connegd::live::{News, Pack, Tree};
 use connegd::runtime::Messages;
+use connegd::sys;
 use connegd::webroot::{Mapped, OpenFileError, check};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -40,76 +41,78 @@ fn main() -> ExitCode {
 
 fn pack(arguments: &Build) -> Result<Outcome, Box<dyn Error>> {
     let (Some(site), Some(out)) = (&arguments.site, &arguments.out) else { unreachable!("clap requires both") };
+    // Somebody may cut OUT short while contents are taken from it.
+    sys::survive_truncation();
     // What changes while the first webroot is made is seen, and a signal that comes then is not lost.
     let watching = if arguments.watch { Some(Watching::begin(arguments, site, out)?) } else { None };
-    let options = options(arguments, site)?;
-    let report = News::new(Progress::new(PROGRAM, arguments.quiet));
+    let mut packer = Packer {
+        arguments: arguments.clone(),
+        site: site.clone(),
+        out: out.clone(),
+        report: News::new(Progress::new(PROGRAM, arguments.quiet)),
+        messages: Messages::new(|message| message::say(PROGRAM, message)),
+        made: None,
+    };
     let left = if arguments.fresh { None } else { left(site, out) };
     let prior = left.as_ref().map(Left::prior);
-    let (summary, snapshot) = build::pack_to(site, out, &options, prior.as_ref(), &report)?;
-    report.inner().finish(&summary);
-    if let Some(watching) = watching {
-        let report = report.then(Progress::in_passing(PROGRAM));
-        watching.follow(arguments.clone(), site.clone(), out.clone(), report, snapshot)?;
+    let (summary, snapshot) = packer.survey()?.pack_to(out, prior.as_ref(), &packer.report)?;
+    packer.report.inner().finish(&summary);
+    if let Some(Watching { mut signals, tree }) = watching {
+        packer.report = packer.report.then(Progress::in_passing(PROGRAM));
+        // Opened now, so that it is the one that was just made, whoever else makes others.
+        packer.made = Mapped::open(out).ok();
+        std::thread::Builder::new().name("watch".into()).spawn(move || tree.follow(snapshot, packer))?;
+        // A webroot that is being written when one comes never gets its name.
+        signals.forever().next();
     }
     Ok(Outcome::Done)
-}
-
-fn options(arguments: &Build, site: &Path) -> Result<Options, ConfigError> {
-    let mut config = Config::said_or_of_site(arguments.config.as_deref(), site)?;
-    config.repr_digest |= arguments.repr_digest;
-    Ok(Options { negotiate: arguments.negotiate, config })
 }
 
 /// `mkroot --watch`.
 struct Watching {
     signals: Signals,
     tree: Tree,
-    messages: Messages,
 }
 
 impl Watching {
     fn begin(arguments: &Build, site: &Path, out: &Path) -> Result<Watching, Box<dyn Error>> {
         let signals = Signals::new([SIGTERM, SIGINT])?;
         let messages = Messages::new(|message| message::say(PROGRAM, message));
-        let tree = Tree::watch(site, arguments.config.as_deref(), messages.clone())
-            .map_err(|error| named(site, &error))?
-            .ignoring(out);
-        Ok(Watching { signals, tree, messages })
+        let tree = Tree::watch(site, arguments.config.as_deref(), messages).map_err(|error| named(site, &error))?;
+        Ok(Watching { signals, tree: tree.ignoring(out) })
+    }
+}
+
+/// Packs a site into a file, each time from what the last packing left.
+struct Packer {
+    arguments: Build,
+    site: PathBuf,
+    out: PathBuf,
+    report: News<Progress>,
+    messages: Messages,
+    /// The last webroot.
+    made: Option<Mapped>,
+}
+
+impl Pack for Packer {
+    fn survey(&mut self) -> Result<Survey, BuildError> {
+        let mut config = Config::said_or_of_site(self.arguments.config.as_deref(), &self.site)?;
+        config.repr_digest |= self.arguments.repr_digest;
+        let options = Options { negotiate: self.arguments.negotiate, config };
+        Survey::of(&self.site, Some(&self.out), &options, &self.report)
     }
 
-    /// Packs the site again whenever it has changed, until a signal comes; a webroot that is being written then never gets
-    /// its name.
-    fn follow(
-        self,
-        arguments: Build,
-        site: PathBuf,
-        out: PathBuf,
-        report: News<Progress>,
-        first: Snapshot,
-    ) -> io::Result<()> {
-        let Watching { mut signals, tree, messages } = self;
-        // Opened now, so that it is the one that was just made, whoever else makes others.
-        let mut former = (Mapped::open(&out).ok(), first);
-        let mut pack = move |report: &News<Progress>| -> Result<(), BuildError> {
-            let options = options(&arguments, &site)?;
-            let (left, seen) = &former;
-            let prior = left.as_ref().map(|left| Prior::new(left, seen.begun()).knowing(seen));
-            let (summary, snapshot) = build::pack_to(&site, &out, &options, prior.as_ref(), report)?;
-            let made = Mapped::open(&out).ok();
-            let build = |mapped: &Option<Mapped>| mapped.as_ref().map(|mapped| mapped.webroot().build_id());
-            if build(&made) != build(left) {
-                let (changes, took) = (snapshot.changes_since(seen), summary.elapsed.as_secs_f64());
-                messages.say(&format!("{}: packed again in {took:.2} s: {changes}", out.display()));
-            }
-            former = (made, snapshot);
-            Ok(())
-        };
-        std::thread::Builder::new().name("watch".into()).spawn(move || {
-            tree.follow(|| pack(&report));
-        })?;
-        signals.forever().next();
-        Ok(())
+    fn pack(&mut self, survey: Survey, former: &Snapshot) -> Result<Snapshot, BuildError> {
+        let prior = self.made.as_ref().map(|made| Prior::new(made, former.begun()).knowing(former));
+        let (summary, snapshot) = survey.pack_to(&self.out, prior.as_ref(), &self.report)?;
+        let made = Mapped::open(&self.out).ok();
+        let build = |mapped: &Option<Mapped>| mapped.as_ref().map(|mapped| mapped.webroot().build_id());
+        if build(&made) != build(&self.made) {
+            let (changes, took) = (snapshot.changes_since(former), summary.elapsed.as_secs_f64());
+            self.messages.say(&format!("{}: packed again in {took:.2} s: {changes}", self.out.display()));
+        }
+        self.made = made;
+        Ok(snapshot)
     }
 }
 

@@ -56,6 +56,17 @@ pub struct Config {
     pub listed: Vec<Directories>,
     /// Files, and directories by their keys without the final slash, that no listing shows.
     pub unlisted: Vec<Files>,
+    /// The file that says so, if there is one; those of the directories above count, too.
+    pub source: Option<Source>,
+}
+
+/// A file that was read as a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Where it is.
+    pub path: PathBuf,
+    /// BLAKE3 of what it held.
+    pub digest: [u8; 32],
 }
 
 impl Default for Config {
@@ -76,6 +87,7 @@ impl Default for Config {
             redirects: Vec::new(),
             listed: Vec::new(),
             unlisted: Vec::new(),
+            source: None,
         }
     }
 }
@@ -119,6 +131,11 @@ impl Configs {
     /// All redirects, those that nearer files declare behind those of farther ones.
     pub fn redirects(&self) -> impl Iterator<Item = &Redirect> {
         self.all.iter().flat_map(|config| &config.redirects)
+    }
+
+    /// The files that the configurations were read from.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.all.iter().filter_map(|config| config.source.as_ref())
     }
 
     /// The configuration of a directory, by its key.
@@ -233,6 +250,7 @@ impl Config {
         let at = |span: Range<usize>| Place::of(path, text, span);
         let mut config = self.clone();
         file.refine(&mut config, directory, &at).map_err(|(span, message)| at(span).wrong(message))?;
+        config.source = Some(Source { path: path.to_path_buf(), digest: *blake3::hash(text.as_bytes()).as_bytes() });
         Ok(config)
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Read, Seek, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -15,9 +15,9 @@ use super::config::{Config, ConfigError, Configs};
 use super::extensions::{Metadata, Naming};
 use super::group::{self, Grouped, MapFile, Representations};
 use super::prior::{self, Former, Prior, Snapshot};
-use super::replace::Replacement;
 use super::site::Site;
-use super::walk::{self, Fingerprint, SourceFile, Tree};
+use super::survey::Survey;
+use super::walk::{Fingerprint, SourceFile, Tree};
 use super::{copy, decode, notes, paths, type_map};
 use crate::resource::Note;
 use crate::webroot::writer::{BodyId, Taken, WriteError, Writer};
@@ -136,16 +136,7 @@ pub fn pack_to(
     prior: Option<&Prior<'_>>,
     report: &dyn Report,
 ) -> Result<(Summary, Snapshot), BuildError> {
-    let unwritable = |source: WriteError| BuildError::Unwritable { path: out.to_path_buf(), source };
-    let replacement = Replacement::begin(out).map_err(|error| unwritable(error.into()))?;
-    let packed = write(site, replacement.file(), Some(replacement.target()), options, prior, report);
-    let (summary, snapshot) = packed.map_err(|error| match error {
-        BuildError::Write(source) => unwritable(source),
-        other => other,
-    })?;
-    prior::mark(replacement.file(), site, &snapshot);
-    replacement.commit().map_err(|error| unwritable(error.into()))?;
-    Ok((summary, snapshot))
+    Survey::of(site, Some(out), options, report)?.pack_to(out, prior, report)
 }
 
 /// Packs `site` into `out`, an empty file, perhaps one without a name; `prior` as for [`pack_to`].
@@ -160,37 +151,33 @@ pub fn pack(
     prior: Option<&Prior<'_>>,
     report: &dyn Report,
 ) -> Result<(Summary, Snapshot), BuildError> {
-    write(site, out, None, options, prior, report)
+    Survey::of(site, None, options, report)?.pack(out, prior, report)
 }
 
-/// Writes what will be the file at `named`, if it will have a name.
-fn write(
-    site: &Path,
+/// Writes the webroot to `out`; if it is to be kept, most of it is synced.
+pub(super) fn write(
+    survey: &Survey,
     out: &File,
-    named: Option<&Path>,
-    options: &Options,
+    keep: bool,
     prior: Option<&Prior<'_>>,
     report: &dyn Report,
-) -> Result<(Summary, Snapshot), BuildError> {
-    let (started, begun) = (Instant::now(), SystemTime::now());
-    let tree = walk::walk(site, named, &mut |warning| report.warn(&warning))?;
+) -> Result<Summary, BuildError> {
+    let Survey { site, tree, configs, negotiate, started, .. } = survey;
     let bytes = tree.files.iter().map(|file| file.length).sum();
     report.begin(tree.files.len() as u64, bytes);
-    let configs = Configs::of(&tree, &options.config)?;
 
     // What is taken over is copied by a thread of its own, while the index is made.
     let (taken, to_copy) = mpsc::channel();
     let (packed, copied) = std::thread::scope(|scope| {
-        let copying = scope.spawn(|| copy_taken(prior, to_copy, out, named.is_some()));
-        let (tree, configs, negotiate) = (&tree, &configs, options.negotiate);
-        let packed = Packing { site, tree, configs, negotiate, prior, report }.run(out, taken);
+        let copying = scope.spawn(|| copy_taken(prior, to_copy, out, keep));
+        let packed = Packing { site, tree, configs, negotiate: *negotiate, prior, report }.run(out, taken);
         (packed, copying.join())
     });
     let packed = packed?;
     copied.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     // A long duplicate that was taken back may have reached further than the end.
     out.set_len(packed.webroot_length)?;
-    Ok((Summary { elapsed: started.elapsed(), ..packed }, Snapshot::new(begun, tree)))
+    Ok(Summary { elapsed: started.elapsed(), ..packed })
 }
 
 /// Copies what comes from a former webroot to `out`, and syncs it if that will be a file to keep.
@@ -257,7 +244,7 @@ impl Packing<'_> {
         writer: &mut Writer<W>,
         taken: Sender<Taken>,
     ) -> Result<(Vec<Representations>, u64), BuildError> {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let now = prior::seconds(SystemTime::now());
         let Packing { tree, configs, negotiate, prior, report, .. } = *self;
         let files = &tree.files[..];
         let read_batch = |batch: &[SourceFile]| -> Vec<Result<Found<'_>, BuildError>> {

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use rustix::fs::XattrFlags;
 
+use super::config::Source;
+use super::survey::Survey;
 use super::walk::{Fingerprint, Moment, SourceFile, Tree};
 use crate::http::date;
 use crate::http::response::field_value;
@@ -50,20 +52,33 @@ enum Seen<'p> {
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     begun: SystemTime,
-    places: u64,
-    files: Vec<(Vec<u8>, Fingerprint)>,
+    site: PathBuf,
+    pub(super) places: u64,
+    pub(super) files: Vec<(Vec<u8>, Fingerprint)>,
+    pub(super) settings: Vec<Source>,
 }
 
 impl Snapshot {
-    /// Of a packing that began then and saw this.
-    pub(super) fn new(begun: SystemTime, tree: Tree) -> Snapshot {
+    /// Of a packing that saw this.
+    pub(super) fn new(survey: Survey) -> Snapshot {
+        let Survey { begun, site, tree, configs, .. } = survey;
         let files = tree.files.into_iter().map(|file| (file.key, file.fingerprint)).collect();
-        Snapshot { begun, places: tree.places, files }
+        Snapshot { begun, site, places: tree.places, files, settings: configs.sources().cloned().collect() }
     }
 
     /// When the packing began.
     pub fn begun(&self) -> SystemTime {
         self.begun
+    }
+
+    /// The files that said how the site is packed.
+    pub fn settings(&self) -> impl Iterator<Item = &Path> {
+        self.settings.iter().map(|source| source.path.as_path())
+    }
+
+    /// Before when files must be settled to be trusted.
+    pub(super) fn trusted(&self) -> Moment {
+        trusted(self.begun)
     }
 
     /// What has happened to the files since `former`, which is of the same site.
@@ -120,7 +135,7 @@ pub(super) struct Former<'p> {
 impl<'p> Prior<'p> {
     /// The packing that left `webroot` and began at `begun`.
     pub fn new(webroot: &'p Mapped, begun: SystemTime) -> Prior<'p> {
-        Prior { webroot, trusted: moment(begun.checked_sub(UNCERTAIN)), seen: Seen::Places(None) }
+        Prior { webroot, trusted: trusted(begun), seen: Seen::Places(None) }
     }
 
     /// The same, if what it saw is known: that of this snapshot.
@@ -132,6 +147,11 @@ impl<'p> Prior<'p> {
     /// The webroot that contents are taken from.
     pub(super) fn webroot(&self) -> &'p Mapped {
         self.webroot
+    }
+
+    /// Whether that is still what the packing left. If not, what was taken from it may be anything.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.webroot.is_untouched()
     }
 
     /// The content of a file of `tree`, if it has not changed.
@@ -182,9 +202,16 @@ impl<'p> Former<'p> {
     }
 }
 
-fn moment(time: Option<SystemTime>) -> Moment {
-    let since = time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok()).unwrap_or_default();
+/// Before when files must be settled to be trusted in the next packing after one that began then.
+fn trusted(begun: SystemTime) -> Moment {
+    let time = begun.checked_sub(UNCERTAIN).unwrap_or(SystemTime::UNIX_EPOCH);
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     (i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos().into())
+}
+
+/// Seconds since 1970.
+pub(super) fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// The webroot that a packing left at its path, for the next packing by another process.
@@ -241,11 +268,11 @@ impl Mark {
     }
 }
 
-/// Marks `out` as what a packing of `site` leaves. Where the file system has no such attributes, the next packing reads
-/// everything.
-pub(super) fn mark(out: &File, site: &Path, snapshot: &Snapshot) {
+/// Marks `out` as what a packing that saw `snapshot` leaves. Where the file system has no such attributes, the next packing
+/// reads everything.
+pub(super) fn mark(out: &File, snapshot: &Snapshot) {
     let since = snapshot.begun.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    if let Some(identity) = identity(site) {
+    if let Some(identity) = identity(&snapshot.site) {
         let value = format!("{} {:016x} {identity}", since.as_nanos(), snapshot.places);
         let _ = rustix::fs::fsetxattr(out, ATTRIBUTE, value.as_bytes(), XattrFlags::empty());
     }

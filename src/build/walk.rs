@@ -70,11 +70,6 @@ impl Fingerprint {
     fn touched(&self) -> Moment {
         self.modified.max(self.changed)
     }
-
-    /// Whether nobody has written to the file between this one and the other, as far as its dates tell.
-    pub fn has_same_content(&self, other: &Fingerprint) -> bool {
-        (self.identity(), self.length, self.modified) == (other.identity(), other.length, other.modified)
-    }
 }
 
 impl From<&Metadata> for Fingerprint {

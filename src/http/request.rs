@@ -225,7 +225,7 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Parsed<'a> {
     let few = parse_into(&mut [const { MaybeUninit::uninit() }; FEW_FIELDS][..most.min(FEW_FIELDS)], bytes, limits);
     let many = |_| parse_into(&mut Box::new_uninit_slice(most), bytes, limits);
     let parsed = if most > FEW_FIELDS { few.or_else(many) } else { few };
-    parsed.unwrap_or_else(|TooMany| Parsed::Reject(Status::RequestHeaderFieldsTooLarge))
+    parsed.unwrap_or(Parsed::Reject(Status::RequestHeaderFieldsTooLarge))
 }
 
 /// More fields than there is room for.

@@ -1,11 +1,11 @@
 //! A directory of webroots → hosts: each file, or link to one, serves the host of its name.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -16,6 +16,7 @@ use rustix::fs::OFlags;
 
 use super::scrub::{Scrubber, Verify};
 use super::watch::{Event, Watch, ask, gather};
+use super::way::{Way, below};
 use crate::build::replace::directory_of;
 use crate::build::walk::Fingerprint;
 use crate::runtime::{HostName, Hosts, Messages, OUT_OF_SERVICE, Site, most_webroots};
@@ -51,7 +52,10 @@ enum Names {
 /// A directory of webroots, and the hosts that they serve.
 #[derive(Debug)]
 pub struct Directory {
+    /// As it was said, but absolute.
     path: PathBuf,
+    /// Where that leads.
+    way: Way,
     names: Names,
     verify: Verify,
     hosts: Arc<Hosts>,
@@ -70,13 +74,13 @@ pub struct Directory {
     /// Files that there was no room for, which wait for any host to be gone.
     crowded_out: BTreeSet<OsString>,
     /// The names that lead through a path: a link on the way, or the file in the end.
-    dependents: HashMap<PathBuf, BTreeSet<OsString>>,
+    dependents: BTreeMap<PathBuf, BTreeSet<OsString>>,
     /// The names that must be looked at again whatever happens, and when. They are few, and it is asked for them often.
     again: HashMap<OsString, Instant>,
-    /// The names that lead through a directory which cannot be watched.
-    unwatched: BTreeSet<OsString>,
     /// Why the directory could not be read when that was last tried.
     complaint: Option<String>,
+    /// Whether it is said what is served from now on: not of all that there is at the start.
+    announces: bool,
 }
 
 /// What is known of a name in the directory.
@@ -85,11 +89,11 @@ struct Entry {
     /// The file that was last found there, whether it was good or not, unless it may be better the next time.
     seen: Option<Fingerprint>,
     /// What was said of the file last, if it was refused.
-    refused: Option<(Fingerprint, String)>,
+    refused: Option<(Option<Fingerprint>, String)>,
     /// What is served from it.
     served: Option<Served>,
-    /// Through which links it leads, and to which file in the end; none if it is a file itself.
-    leads_through: BTreeSet<PathBuf>,
+    /// Where it leads.
+    way: Way,
     /// Since when there has been nothing.
     gone_since: Option<Instant>,
 }
@@ -98,16 +102,6 @@ struct Entry {
 struct Served {
     host: HostName,
     site: Arc<Site>,
-    /// The file, as it was opened.
-    file: Fingerprint,
-}
-
-impl Served {
-    /// Whether somebody has written to the file since it was opened.
-    fn is_written_to(&self) -> bool {
-        let now = self.site.file().metadata().map(|metadata| Fingerprint::from(&metadata));
-        !now.is_ok_and(|now| now.has_same_content(&self.file))
-    }
 }
 
 /// How many more webroots may be opened.
@@ -133,7 +127,7 @@ enum Finding {
     /// Somebody is writing to it.
     Unfinished,
     /// Something that cannot be served, and why.
-    Refused { file: Fingerprint, reason: String, until: Until },
+    Refused { file: Option<Fingerprint>, reason: String, until: Until },
     /// A webroot.
     Opened { file: Fingerprint, mapped: Box<Mapped> },
 }
@@ -171,7 +165,7 @@ impl Directory {
     pub fn of_one(path: &Path, verify: Verify, messages: Messages) -> io::Result<Directory> {
         let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it is no webroot"))?;
         let mut directory = Directory::new(directory_of(path), Names::Only(name.into()), verify, messages)?;
-        directory.watch_for(name);
+        directory.follow_name(name);
         // Whoever has started the server waits for the first one, even if it is still being written.
         loop {
             match find(&directory.path.join(name), None, verify) {
@@ -187,30 +181,29 @@ impl Directory {
     }
 
     fn new(path: &Path, names: Names, verify: Verify, messages: Messages) -> io::Result<Directory> {
-        let path = path.canonicalize()?;
         let (sender, events) = channel();
-        let watch = Watch::new(sender.clone());
         let mut directory = Directory {
             scrubber: (verify == Verify::Background).then(|| Scrubber::start(messages.clone())).transpose()?,
-            path,
+            path: std::path::absolute(path)?,
+            way: Way::default(),
             names,
             verify,
             hosts: Arc::default(),
             messages,
             most: most_webroots(),
-            watch,
+            watch: Watch::new(sender.clone()),
             events,
             sender,
             entries: HashMap::new(),
             owners: HashMap::new(),
             rivals: HashMap::new(),
             crowded_out: BTreeSet::new(),
-            dependents: HashMap::new(),
+            dependents: BTreeMap::new(),
             again: HashMap::new(),
-            unwatched: BTreeSet::new(),
             complaint: None,
+            announces: false,
         };
-        directory.watch.wish(&directory.path);
+        directory.locate();
         Ok(directory)
     }
 
@@ -232,51 +225,105 @@ impl Directory {
 
     /// Follows what happens in the directory, for as long as the process lives.
     pub fn follow(mut self) {
-        while let Some(events) = gather(&self.events, self.next_look(), QUIET, PATIENCE) {
-            let mut names = self.due();
-            // What happened while it was not watched, nobody has told.
-            let mut anything = !self.watch.has(&self.path);
-            self.watch.wish(&self.path);
-            for event in &events {
-                match event {
-                    Event::Anything | Event::Asked(_) => anything = true,
-                    Event::Changed(paths) => paths.iter().for_each(|path| anything |= !self.concerns(path, &mut names)),
-                }
-            }
-            if anything {
-                names.extend(self.all_names());
-            }
+        self.announces = true;
+        loop {
+            let concerns = |event: &Event| self.concerns(event);
+            let events = gather(&self.events, self.next_look(), (QUIET, PATIENCE), concerns);
+            let names = self.concerned(&events);
             self.look_at(names);
             // Who has asked is told now.
             drop(events);
         }
     }
 
-    /// Adds the names that a change at `path` concerns. Returns whether these are all; if not, a directory is gone that
-    /// was watched.
-    fn concerns(&mut self, path: &Path, names: &mut BTreeSet<OsString>) -> bool {
-        if let Some(names_there) = self.dependents.get(path) {
+    /// Whether an event is about anything that is followed.
+    fn concerns(&self, event: &Event) -> bool {
+        let Event::Changed(paths) = event else { return true };
+        let is_entry = |path: &Path| self.name_at(path).is_some_and(|name| self.may_be_webroot(name));
+        let matters = |path: &PathBuf| {
+            is_entry(path)
+                || self.dependents.contains_key(path)
+                || self.way.steps.contains(path)
+                || self.watch.watches(path)
+        };
+        paths.iter().any(matters)
+    }
+
+    /// The names that must be looked at after these events, and now anyway.
+    fn concerned(&mut self, events: &[Event]) -> BTreeSet<OsString> {
+        let now = Instant::now();
+        let mut names: BTreeSet<_> =
+            self.again.iter().filter(|(_, again)| **again <= now).map(|(name, _)| name.clone()).collect();
+        let mut anything = false;
+        for event in events {
+            match event {
+                Event::Anything | Event::Asked(_) => {
+                    self.watch.renew(Path::new("/"));
+                    anything = true;
+                }
+                Event::Changed(paths) => paths.iter().for_each(|path| anything |= self.happened(path, &mut names)),
+            }
+        }
+        if self.watch.is_blind() {
+            for path in self.watch.look_around() {
+                anything |= self.happened(&path, &mut names);
+            }
+            let unwatched: Vec<_> = self.watch.unwatched().map(Path::to_path_buf).collect();
+            for directory in unwatched {
+                // Its own way may begin there.
+                anything |= directory == self.way.end || self.way.leads_through(&directory);
+                let steps = below(&self.dependents, &directory).filter(|(step, _)| step.parent() == Some(&*directory));
+                names.extend(steps.flat_map(|(_, names)| names).cloned());
+            }
+        }
+        if anything {
+            self.locate();
+            names.extend(self.all_names());
+        }
+        names
+    }
+
+    /// Adds the names that what has happened at `path` concerns. Returns whether it may concern all.
+    fn happened(&mut self, path: &Path, names: &mut BTreeSet<OsString>) -> bool {
+        if self.watch.watches(path) {
+            // The path leads to another directory now, or to none: so do all that go on from there.
+            self.watch.renew(path);
+            names.extend(below(&self.dependents, path).flat_map(|(_, names)| names).cloned());
+        } else if let Some(names_there) = self.dependents.get(path) {
             names.extend(names_there.iter().cloned());
         }
-        if let Some(name) = path.file_name().filter(|_| path.parent() == Some(&self.path)) {
-            names.insert(name.into());
+        names.extend(self.name_at(path).map(OsStr::to_os_string));
+        self.way.leads_through(path)
+    }
+
+    /// The name of what lies at `path`, if that is in the directory.
+    fn name_at<'p>(&self, path: &'p Path) -> Option<&'p OsStr> {
+        path.file_name().filter(|_| path.parent() == Some(&self.way.end))
+    }
+
+    /// Whether a file of this name can be a webroot. Those that begin with a dot are on their way to another name.
+    fn may_be_webroot(&self, name: &OsStr) -> bool {
+        match &self.names {
+            Names::Hosts => !name.as_encoded_bytes().starts_with(b"."),
+            Names::Only(only) => name == only,
         }
-        // An event about a directory itself ends the watch, or means that its path leads elsewhere now.
-        !self.watch.forget(path)
+    }
+
+    /// Finds out where the directory is.
+    fn locate(&mut self) {
+        let former = std::mem::take(&mut self.way);
+        let former_end = former.end.clone();
+        self.way = self.watch.follow(former, || Way::of(Path::new("/"), &self.path));
+        if self.way.end != former_end {
+            self.watch.acquire(&self.way.end);
+            self.watch.release(&former_end);
+        }
     }
 
     /// How long nothing needs to be looked at, if nothing happens.
     fn next_look(&self) -> Option<Duration> {
-        let unwatched = !(self.unwatched.is_empty() && self.watch.has(&self.path));
         let again = self.again.values().min().map(|again| again.saturating_duration_since(Instant::now()));
-        again.into_iter().chain(unwatched.then_some(UNWATCHED)).min()
-    }
-
-    /// The names whose time has come to be looked at again.
-    fn due(&self) -> BTreeSet<OsString> {
-        let now = Instant::now();
-        let waiting = self.again.iter().filter(|(_, again)| **again <= now).map(|(name, _)| name);
-        waiting.chain(&self.unwatched).cloned().collect()
+        again.into_iter().chain(self.watch.is_blind().then_some(UNWATCHED)).min()
     }
 
     /// All names that are there, or were.
@@ -302,13 +349,9 @@ impl Directory {
 
     /// Finds out what these names are now, and lets their hosts serve that.
     fn look_at(&mut self, mut names: BTreeSet<OsString>) {
-        // Files that begin with a dot are those that are on their way to another name.
-        names.retain(|name| match &self.names {
-            Names::Hosts => !name.as_encoded_bytes().starts_with(b"."),
-            Names::Only(only) => name == only,
-        });
+        names.retain(|name| self.may_be_webroot(name));
         for name in &names {
-            self.watch_for(name);
+            self.follow_name(name);
         }
         let (path, verify) = (&self.path, self.verify);
         let (most, why) = &self.most;
@@ -319,7 +362,7 @@ impl Directory {
             let finding = match find(&path.join(&name), entry.and_then(|entry| entry.seen), verify) {
                 Finding::Opened { file, .. } if is_more && !room.take() => {
                     let reason = format!("{most} webroots are served, and there is room for no more, since {why}");
-                    Finding::Refused { file, reason, until: Until::Room }
+                    Finding::Refused { file: Some(file), reason, until: Until::Room }
                 }
                 finding => finding,
             };
@@ -330,34 +373,24 @@ impl Directory {
         self.apply(findings);
     }
 
-    /// Watches what a name leads through, before it is looked at: what happens afterwards is an event.
-    fn watch_for(&mut self, name: &OsStr) {
-        let mut steps = steps(&self.path, name);
-        steps.remove(&self.path.join(name));
-        let entry = self.entries.entry(name.into()).or_default();
-        let former = std::mem::take(&mut entry.leads_through);
-        let mut is_unwatched = false;
-        for step in &steps {
-            let directory = directory_of(step);
-            let has_it = directory == self.path || former.contains(step) && self.watch.has(directory);
-            is_unwatched |= !(has_it || self.watch.acquire(directory));
+    /// Watches the way of a name, before it is looked at: what happens afterwards is an event.
+    fn follow_name(&mut self, name: &OsStr) {
+        let former = std::mem::take(&mut self.entries.entry(name.into()).or_default().way);
+        let found = self.watch.follow(former.clone(), || {
+            let mut way = Way::of(&self.way.end, Path::new(name));
+            // What happens to itself concerns it anyway.
+            way.steps.remove(&self.way.end.join(name));
+            way
+        });
+        for step in found.steps.difference(&former.steps) {
             self.dependents.entry(step.clone()).or_default().insert(name.into());
         }
-        if is_unwatched {
-            self.unwatched.insert(name.into());
-        } else {
-            self.unwatched.remove(name);
-        }
-        entry.leads_through.clone_from(&steps);
-        former.difference(&steps).for_each(|step| self.forget_step(step, name));
+        former.steps.difference(&found.steps).for_each(|step| self.forget_step(step, name));
+        self.entries.entry(name.into()).or_default().way = found;
     }
 
     /// A name leads through a step no more.
     fn forget_step(&mut self, step: &Path, name: &OsStr) {
-        let directory = directory_of(step);
-        if directory != self.path {
-            self.watch.release(directory);
-        }
         if let Some(names) = self.dependents.get_mut(step) {
             names.remove(name);
             if names.is_empty() {
@@ -367,23 +400,26 @@ impl Directory {
     }
 
     /// Lets hosts serve what was found.
-    fn apply(&mut self, findings: Vec<(OsString, Finding)>) {
-        let is_first = self.owners.is_empty();
+    fn apply(&mut self, mut findings: Vec<(OsString, Finding)>) {
         let (mut sites, mut gone, mut overwritten) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, _) in &findings {
+            self.again.remove(name);
+        }
+        // Those that are gone leave their hosts to others.
+        findings.sort_by_key(|(_, finding)| !matches!(finding, Finding::Absent));
         for (name, finding) in findings {
             let entry = self.entries.entry(name.clone()).or_default();
-            self.again.remove(&name);
             if !matches!(finding, Finding::Absent) {
                 entry.gone_since = None;
             }
             // A webroot that somebody writes to is not what was opened.
-            let former =
-                entry.served.as_ref().filter(|served| served.is_written_to()).map(|served| served.site.clone());
+            let former = entry.served.as_ref().map(|served| &served.site).filter(|site| !site.mapped().is_untouched());
+            let former = former.cloned();
             match finding {
                 Finding::Opened { file, mapped } => {
                     entry.seen = Some(file);
                     overwritten.extend(former);
-                    sites.extend(self.serve(&name, file, *mapped, is_first));
+                    sites.extend(self.serve(&name, *mapped));
                     continue;
                 }
                 Finding::Nothing => {}
@@ -395,7 +431,7 @@ impl Directory {
                         Until::Later => drop(self.again.insert(name.clone(), Instant::now() + UNWATCHED)),
                         Until::Room => drop(self.crowded_out.insert(name.clone())),
                     }
-                    entry.seen = (until != Until::Later).then_some(file);
+                    entry.seen = file.filter(|_| until != Until::Later);
                     let is_served_on = entry.served.is_some() && former.is_none();
                     let then = if is_served_on { "the former one is served on" } else { "it is not served" };
                     let message = format!("{reason}\n{then}");
@@ -414,16 +450,28 @@ impl Directory {
         for site in overwritten {
             site.withdraw();
         }
+        for host in gone {
+            let rivals = self.rivals.remove(&host).unwrap_or_default();
+            self.look_again(rivals);
+        }
+        if self.owners.len() < self.most.0 {
+            let crowded_out = std::mem::take(&mut self.crowded_out);
+            self.look_again(crowded_out);
+        }
+    }
+
+    /// Has names looked at as if they were new.
+    fn look_again(&mut self, names: BTreeSet<OsString>) {
+        for name in names {
+            if let Some(entry) = self.entries.get_mut(&name) {
+                entry.seen = None;
+                self.again.insert(name, Instant::now());
+            }
+        }
     }
 
     /// Makes a site of a webroot, if there is a host for it.
-    fn serve(
-        &mut self,
-        name: &OsStr,
-        file: Fingerprint,
-        mapped: Mapped,
-        is_first: bool,
-    ) -> Option<(HostName, Arc<Site>)> {
+    fn serve(&mut self, name: &OsStr, mapped: Mapped) -> Option<(HostName, Arc<Site>)> {
         let host = match (&self.names, name.to_str()) {
             (Names::Only(_), _) => Ok(HostName::Default),
             (Names::Hosts, Some(name)) => HostName::of_file(name),
@@ -436,12 +484,17 @@ impl Directory {
                 return None;
             }
         };
-        if let Some(owner) = self.owners.get(&host).filter(|owner| *owner != name) {
-            self.say_plainly(name, &format!("is for the same host as {}, which is served", owner.display()));
-            self.rivals.entry(host).or_default().insert(name.into());
-            return None;
+        if let Some(owner) = self.owners.get(&host).filter(|owner| *owner != name).cloned() {
+            let entry = self.entries.entry(owner.clone()).or_default();
+            if entry.gone_since.is_none() {
+                self.say_plainly(name, &format!("is for the same host as {}, which is served", owner.display()));
+                self.rivals.entry(host).or_default().insert(name.into());
+                return None;
+            }
+            // The host goes on under this name; should the other come back, it is as good as new.
+            (entry.served, entry.seen) = (None, None);
         }
-        if !is_first {
+        if self.announces {
             let build: String = mapped.webroot().build_id()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
             self.say(name, &format!("serving build {build}, {} resources", mapped.webroot().resources().len()));
         }
@@ -451,7 +504,7 @@ impl Directory {
         }
         self.owners.insert(host.clone(), name.into());
         if let Some(entry) = self.entries.get_mut(name) {
-            entry.served = Some(Served { host: host.clone(), site: site.clone(), file });
+            entry.served = Some(Served { host: host.clone(), site: site.clone() });
         }
         Some((host, site))
     }
@@ -481,13 +534,6 @@ impl Directory {
         self.drop_entry(name);
         self.owners.remove(&host);
         self.say(name, "it is gone, and so is its host");
-        let rivals = self.rivals.remove(&host).unwrap_or_default();
-        for other in rivals.into_iter().chain(std::mem::take(&mut self.crowded_out)) {
-            if let Some(entry) = self.entries.get_mut(&other) {
-                entry.seen = None;
-                self.again.insert(other, now);
-            }
-        }
         Some(host)
     }
 
@@ -496,11 +542,11 @@ impl Directory {
         let Some(entry) = self.entries.get_mut(name) else { return };
         entry.served = None;
         if !self.path.join(name).is_symlink() {
-            let steps = std::mem::take(&mut entry.leads_through);
-            steps.iter().for_each(|step| self.forget_step(step, name));
+            let way = std::mem::take(&mut entry.way);
+            way.steps.iter().for_each(|step| self.forget_step(step, name));
+            self.watch.follow(way, Way::default);
             self.entries.remove(name);
             self.again.remove(name);
-            self.unwatched.remove(name);
             self.crowded_out.remove(name);
         }
     }
@@ -521,13 +567,13 @@ fn find(path: &Path, seen: Option<Fingerprint>, verify: Verify) -> Finding {
     // A pipe is not waited for.
     let opened = File::options().read(true).custom_flags(NONBLOCK).open(path);
     let opened = opened.and_then(|file| Ok((file.metadata()?, file)));
-    let (metadata, file) = match (opened, path.metadata()) {
-        (Ok(opened), _) => opened,
-        (Err(error), Ok(metadata)) if error.kind() != io::ErrorKind::NotFound => {
-            let (file, reason) = (Fingerprint::from(&metadata), error.to_string());
-            return Finding::Refused { file, reason, until: Until::Later };
+    let (metadata, file) = match opened {
+        Ok(opened) => opened,
+        Err(error) if is_absence(&error) => return Finding::Absent,
+        Err(error) => {
+            let file = path.metadata().ok().as_ref().map(Fingerprint::from);
+            return Finding::Refused { file, reason: error.to_string(), until: Until::Later };
         }
-        (Err(_), _) => return Finding::Absent,
     };
     let fingerprint = Fingerprint::from(&metadata);
     if seen == Some(fingerprint) {
@@ -536,7 +582,7 @@ fn find(path: &Path, seen: Option<Fingerprint>, verify: Verify) -> Finding {
     if metadata.is_file() && is_being_written(&file, &metadata) {
         return Finding::Unfinished;
     }
-    let refused = |reason, until| Finding::Refused { file: fingerprint, reason, until };
+    let refused = |reason, until| Finding::Refused { file: Some(fingerprint), reason, until };
     let mapped = match Mapped::from_file(file) {
         Ok(mapped) => mapped,
         Err(error @ OpenFileError::Io(_)) => return refused(error.to_string(), Until::Later),
@@ -556,87 +602,15 @@ fn find(path: &Path, seen: Option<Fingerprint>, verify: Verify) -> Finding {
     }
 }
 
+/// Whether an error means that there is nothing. What cannot be looked at for another reason is perhaps still there.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 /// Whether somebody may still be writing to a file.
 fn is_being_written(file: &File, metadata: &std::fs::Metadata) -> bool {
     sys::has_writer(file).unwrap_or_else(|| {
         let age = metadata.modified().ok().and_then(|modified| modified.elapsed().ok());
         age.is_some_and(|age| age < SETTLED)
     })
-}
-
-/// What decides which file `name` in `directory` is: the paths of all links on the way, and of the file in the end.
-fn steps(directory: &Path, name: &OsStr) -> BTreeSet<PathBuf> {
-    /// As many as the kernel follows.
-    const MOST_LINKS: usize = 40;
-    let mut found = BTreeSet::new();
-    let mut here = directory.to_path_buf();
-    let mut ahead = vec![PathBuf::from(name)];
-    let mut links = 0;
-    while let Some(path) = ahead.pop() {
-        let mut components = path.components();
-        let Some(first) = components.next() else { continue };
-        if !components.as_path().as_os_str().is_empty() {
-            ahead.push(components.as_path().to_path_buf());
-        }
-        match first {
-            Component::Prefix(_) | Component::CurDir => continue,
-            Component::RootDir => {
-                here = PathBuf::from("/");
-                continue;
-            }
-            Component::ParentDir => {
-                here.pop();
-                continue;
-            }
-            Component::Normal(_) => {}
-        }
-        let next = here.join(first);
-        match next.read_link() {
-            Ok(target) if links < MOST_LINKS => {
-                links += 1;
-                found.insert(next);
-                ahead.push(target);
-            }
-            _ => {
-                if ahead.is_empty() {
-                    found.insert(next.clone());
-                }
-                here = next;
-            }
-        }
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-
-    #[test]
-    fn links_are_followed_one_by_one() {
-        let root = tempfile::tempdir().expect("a directory");
-        let root = root.path().canonicalize().expect("a path");
-        for directory in ["hosts", "releases/1", "files"] {
-            std::fs::create_dir_all(root.join(directory)).expect("a directory");
-        }
-        symlink("releases/1", root.join("current")).expect("a link");
-        symlink("../current/a.webroot", root.join("hosts/a")).expect("a link");
-        symlink(root.join("files/b.webroot"), root.join("hosts/b")).expect("a link");
-        symlink("loop", root.join("hosts/loop")).expect("a link");
-        symlink("../missing/x", root.join("hosts/lost")).expect("a link");
-        std::fs::write(root.join("hosts/c"), "").expect("a file");
-        let found = |name: &str| {
-            let all = steps(&root.join("hosts"), OsStr::new(name));
-            let shown = |path: &PathBuf| path.strip_prefix(&root).expect("a path below").display().to_string();
-            all.iter().map(shown).collect::<Vec<_>>()
-        };
-        assert_eq!(found("a"), ["current", "hosts/a", "releases/1/a.webroot"]);
-        assert_eq!(found("b"), ["files/b.webroot", "hosts/b"]);
-        assert_eq!(found("c"), ["hosts/c"]);
-        assert_eq!(found("none"), ["hosts/none"]);
-        assert_eq!(found("loop"), ["hosts/loop"]);
-        assert_eq!(found("lost"), ["hosts/lost", "missing/x"]);
-    }
 }

@@ -8,7 +8,8 @@ mod directory;
 mod scrub;
 mod tree;
 mod watch;
+mod way;
 
 pub use directory::Directory;
 pub use scrub::{Scrubber, Verify};
-pub use tree::{News, Tree};
+pub use tree::{News, Pack, Tree};

@@ -1,7 +1,7 @@
 //! A site that is edited → packed again whenever it has changed.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -9,9 +9,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::watch::{Event, Watch, ask, gather};
+use super::way::Way;
 use crate::build::config::FILE_NAME;
 use crate::build::replace::target_of;
-use crate::build::{BuildError, Report, Warning};
+use crate::build::{BuildError, ConfigError, Report, Snapshot, Survey, Warning};
 use crate::resource::Note;
 use crate::runtime::Messages;
 
@@ -19,41 +20,94 @@ use crate::runtime::Messages;
 const QUIET: Duration = Duration::from_millis(50);
 /// A site that never comes to rest is packed all the same after so long.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often a site is looked at that cannot be watched.
-const UNWATCHED: Duration = Duration::from_secs(2);
+/// How often a site is looked at that cannot be watched, or could not be packed for a reason that may pass.
+const UNTOLD: Duration = Duration::from_secs(2);
 /// How soon it is tried again where files changed while they were read.
 const UNREST: Duration = Duration::from_millis(200);
+/// For so many times as long as packing takes nothing is done that nobody has asked for.
+const IDLE: u32 = 10;
+/// How many different things are remembered to have been reported.
+const MOST_NEWS: usize = 10_000;
+
+/// Who packs a site.
+pub trait Pack {
+    /// What there is to pack now.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or says what is not understood.
+    fn survey(&mut self) -> Result<Survey, BuildError>;
+
+    /// Packs it again; `former` is what was seen the last time.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be done; then all is as it was.
+    fn pack(&mut self, survey: Survey, former: &Snapshot) -> Result<Snapshot, BuildError>;
+}
 
 /// A site that is being watched.
 #[derive(Debug)]
 pub struct Tree {
+    /// As it was said, but absolute.
     site: PathBuf,
-    /// The file of settings, if it is another than the site's own.
-    settings: Option<PathBuf>,
+    /// Where that leads.
+    way: Way,
+    /// The file that holds the settings of the site as a whole.
+    root_settings: PathBuf,
+    /// Where that and other files of settings lead.
+    settings: BTreeMap<PathBuf, Way>,
     /// A file in the site that is no part of it.
     ignored: Option<PathBuf>,
     watch: Watch,
     events: Receiver<Event>,
     sender: Sender<Event>,
     messages: Messages,
-    is_watched: bool,
+    suspects: Suspects,
+}
+
+/// What may have changed since the site was last packed.
+#[derive(Debug, Default)]
+struct Suspects {
+    anything: bool,
+    /// These files, by their keys.
+    keys: HashSet<Vec<u8>>,
+    /// Something could not be read, so it is perhaps not watched either.
+    unread: bool,
+}
+
+impl Suspects {
+    fn contains(&self, key: &[u8]) -> bool {
+        self.anything || self.keys.contains(key)
+    }
 }
 
 impl Tree {
-    /// Watches the site in the directory `site`, and the file of `settings` if it lies elsewhere.
+    /// Watches the site in the directory `site`, and the file of `settings` if it has another than its own.
     ///
     /// # Errors
     ///
-    /// If the site is not there.
+    /// If there is no current directory that the paths could begin at.
     pub fn watch(site: &Path, settings: Option<&Path>, messages: Messages) -> io::Result<Tree> {
         let (sender, events) = channel();
-        let settings = settings.map(Path::canonicalize).transpose()?;
-        let site = site.canonicalize()?;
-        let watch = Watch::new(sender.clone());
-        let mut tree = Tree { site, settings, ignored: None, watch, events, sender, messages, is_watched: false };
-        if let Err(error) = tree.watch_all() {
-            let every = UNWATCHED.as_secs();
-            tree.messages.say(&format!("{}: {error}; looking every {every} s instead", tree.site.display()));
+        let site = std::path::absolute(site)?;
+        let mut tree = Tree {
+            way: Way::default(),
+            root_settings: settings.map_or_else(|| Ok(site.join(FILE_NAME)), std::path::absolute)?,
+            settings: BTreeMap::new(),
+            site,
+            ignored: None,
+            watch: Watch::new(sender.clone()),
+            events,
+            sender,
+            messages,
+            suspects: Suspects::default(),
+        };
+        tree.locate();
+        tree.follow_settings([]);
+        if let Some(reason) = tree.watch.complaint() {
+            let every = UNTOLD.as_secs();
+            tree.messages.say(&format!("{}: {reason}; looking every {every} s instead", tree.site.display()));
         }
         Ok(tree)
     }
@@ -64,77 +118,145 @@ impl Tree {
         Tree { ignored: target_of(file).ok(), ..self }
     }
 
-    fn watch_all(&mut self) -> Result<(), String> {
-        self.is_watched = false;
-        self.watch.watch_tree(&self.site)?;
-        let parent = self.settings.as_deref().and_then(Path::parent);
-        self.is_watched = parent.is_none_or(|parent| self.watch.wish(parent));
-        Ok(())
-    }
-
-    /// What asks for the site to be packed again, and returns when that is done.
+    /// What asks for the site to be looked at, and returns when it is packed if it has changed.
     pub fn repack(&self) -> impl Fn() + Send + Sync + 'static {
         let sender = self.sender.clone();
         move || ask(&sender)
     }
 
-    /// Calls `pack` whenever something has changed, for as long as the process lives.
-    pub fn follow(mut self, mut pack: impl FnMut() -> Result<(), BuildError>) {
+    /// Finds out where the site is.
+    fn locate(&mut self) {
+        let former = std::mem::take(&mut self.way);
+        self.way = self.watch.follow(former, || Way::of(Path::new("/"), &self.site));
+        self.watch.watch_tree(&self.way.end);
+    }
+
+    /// Watches files of settings, these and that of the site as a whole.
+    fn follow_settings<'p>(&mut self, paths: impl IntoIterator<Item = &'p Path>) {
+        let mut former = std::mem::take(&mut self.settings);
+        let paths = paths.into_iter().filter_map(|path| std::path::absolute(path).ok());
+        let paths: BTreeSet<_> = paths.chain([self.root_settings.clone()]).collect();
+        for path in paths {
+            let way = former.remove(&path).unwrap_or_default();
+            let way = self.watch.follow(way, || Way::of(Path::new("/"), &path));
+            self.settings.insert(path, way);
+        }
+        for way in former.into_values() {
+            self.watch.follow(way, Way::default);
+        }
+    }
+
+    /// Has `packer` pack the site whenever it has changed, for as long as the process lives; `former` is what was seen the
+    /// first time.
+    pub fn follow(mut self, mut former: Snapshot, mut packer: impl Pack) {
+        self.follow_settings(former.settings());
         let (mut again, mut took) = (None, Duration::ZERO);
-        let mut complaint = String::new();
+        let mut complaint = None;
         loop {
-            // Where nobody tells of changes, looking for them must not be all that is done.
-            let unwatched = (!self.is_watched).then(|| UNWATCHED.max(took * 10));
-            let timeout = again.into_iter().chain(unwatched).min();
-            let Some(events) = gather(&self.events, timeout, QUIET, PATIENCE) else { return };
-            self.is_watched &= !events.iter().any(|event| self.ends_watch(event));
-            if !self.is_watched {
-                // What cannot be watched now perhaps can be later.
-                let _ = self.watch_all();
-            }
-            if !events.is_empty() && !events.iter().any(|event| self.concerns(event)) {
+            let untold = self.watch.is_blind().then(|| UNTOLD.max(took * IDLE));
+            let again_in = again.map(|again: Instant| again.saturating_duration_since(Instant::now()));
+            let timeout = again_in.into_iter().chain(untold).min();
+            let events = gather(&self.events, timeout, (QUIET, PATIENCE), |event| self.concerns(event));
+            let is_due = again.is_some_and(|again| again <= Instant::now());
+            if !(self.has_happened(&events) || is_due) {
                 continue;
             }
             let began = Instant::now();
             again = None;
-            match pack() {
-                Ok(()) => complaint.clear(),
-                Err(BuildError::Changed { .. } | BuildError::Vanished { .. }) => again = Some(UNREST),
+            let packed = packer.survey().and_then(|survey| {
+                let is_still = survey.is_still(&former, |key| self.suspects.contains(key));
+                if is_still { Ok(None) } else { packer.pack(survey, &former).map(Some) }
+            });
+            took = began.elapsed();
+            match packed {
+                Ok(packed) => {
+                    (complaint, self.suspects) = (None, Suspects::default());
+                    former = packed.unwrap_or(former);
+                    self.follow_settings(former.settings());
+                }
+                Err(BuildError::Changed { .. } | BuildError::Vanished { .. }) => again = Some(began + UNREST),
                 Err(error) => {
+                    self.suspects.unread |= matches!(error, BuildError::Unreadable { .. });
+                    if may_pass(&error) {
+                        again = Some(Instant::now() + UNTOLD.max(took * IDLE));
+                    }
                     let message = format!("{error}\nthe site is left as it was");
-                    if message != complaint {
+                    if complaint.as_ref() != Some(&message) {
                         self.messages.say(&message);
                     }
-                    complaint = message;
+                    complaint = Some(message);
                 }
             }
-            took = began.elapsed();
             // Who has asked is told now.
             drop(events);
         }
     }
 
-    /// Whether after an event it must be watched anew: the kernel has lost count, or the site's own directory is another.
-    fn ends_watch(&self, event: &Event) -> bool {
-        match event {
-            Event::Anything | Event::Asked(_) => true,
-            Event::Changed(paths) => paths.contains(&self.site),
-        }
-    }
-
-    /// Whether an event is about something that is packed, or decides how.
+    /// Whether an event is about something that is packed, or decides what is packed, or how.
     fn concerns(&self, event: &Event) -> bool {
         let Event::Changed(paths) = event else { return true };
-        paths.iter().filter(|path| Some(*path) != self.ignored.as_ref()).any(|path| {
-            match path.strip_prefix(&self.site) {
-                Ok(inside) => {
-                    let is_settings = path.file_name().is_some_and(|name| name == FILE_NAME);
-                    let place = if is_settings { inside.parent().unwrap_or(inside) } else { inside };
-                    !place.iter().any(|segment| segment.as_bytes().starts_with(b"."))
+        let matters = |path: &PathBuf| {
+            self.key_of(path).is_some()
+                || self.watch.watches(path)
+                || self.way.leads_through(path)
+                || self.settings.values().any(|way| way.leads_through(path))
+        };
+        paths.iter().filter(|path| Some(*path) != self.ignored.as_ref()).any(matters)
+    }
+
+    /// The key of what lies at `path`, if that can be part of the site or say how a directory of it is packed.
+    fn key_of(&self, path: &Path) -> Option<Vec<u8>> {
+        let inside = path.strip_prefix(&self.way.end).ok()?;
+        let place = if path.ends_with(FILE_NAME) { inside.parent()? } else { inside };
+        let is_hidden = place.iter().any(|segment| segment.as_bytes().starts_with(b"."));
+        (!is_hidden).then(|| [b"/", inside.as_os_str().as_bytes()].concat())
+    }
+
+    /// Notes what these events, or a look where nobody tells of any, make suspect. Returns whether that is anything.
+    fn has_happened(&mut self, events: &[Event]) -> bool {
+        let mut moved = Vec::new();
+        for event in events {
+            match event {
+                Event::Anything | Event::Asked(_) => moved.push(PathBuf::from("/")),
+                Event::Changed(paths) => {
+                    for path in paths {
+                        if self.watch.watches(path) || self.way.leads_through(path) {
+                            moved.push(path.clone());
+                        }
+                        self.suspects.keys.extend(self.key_of(path));
+                    }
                 }
-                Err(_) => self.settings.as_ref() == Some(path),
             }
-        })
+        }
+        if !events.is_empty() && std::mem::take(&mut self.suspects.unread) {
+            moved.push(self.way.end.clone());
+        }
+        moved.iter().for_each(|path| self.watch.renew(path));
+        if self.watch.is_blind() {
+            moved.extend(self.watch.look_around());
+        }
+        if !moved.is_empty() || self.is_polled() {
+            self.suspects.anything = true;
+            self.locate();
+        }
+        !events.is_empty() || !moved.is_empty() || self.is_polled()
+    }
+
+    /// Whether nobody tells of changes of the site, or of what says how it is packed.
+    fn is_polled(&self) -> bool {
+        let mut ways = self.settings.values().chain([&self.way]);
+        let decides = |directory: &Path| ways.any(|way| way.steps.iter().any(|step| step.parent() == Some(directory)));
+        self.watch.complaint().is_some() || self.watch.unwatched().any(decides)
+    }
+}
+
+/// Whether packing may succeed the next time without anything having changed in the site.
+fn may_pass(error: &BuildError) -> bool {
+    match error {
+        BuildError::Unreadable { .. } | BuildError::Unwritable { .. } | BuildError::Write(_) => true,
+        BuildError::Config(error) => matches!(error, ConfigError::Unreadable { .. }),
+        BuildError::NotADirectory { .. } | BuildError::MissingInMaps { .. } => false,
+        BuildError::Changed { .. } | BuildError::Vanished { .. } => true,
     }
 }
 
@@ -161,7 +283,11 @@ impl<R: Report> News<R> {
     }
 
     fn is_new(&self, what: String) -> bool {
-        self.known.borrow_mut().insert(what)
+        let mut known = self.known.borrow_mut();
+        if known.len() >= MOST_NEWS {
+            known.clear();
+        }
+        known.insert(what)
     }
 }
 

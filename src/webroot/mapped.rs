@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::reader::{Layout, OpenError, Webroot};
 use crate::sys::Map;
@@ -13,7 +14,11 @@ pub struct Mapped {
     file: File,
     map: Map,
     layout: Layout,
+    written: Written,
 }
+
+/// Length in bytes and date of a file's content.
+type Written = (u64, Option<SystemTime>);
 
 /// Why a file cannot be opened as a webroot.
 #[derive(Debug, thiserror::Error)]
@@ -42,9 +47,10 @@ impl Mapped {
     ///
     /// As [`Mapped::open`].
     pub fn from_file(file: File) -> Result<Mapped, OpenFileError> {
+        let written = written(&file)?;
         let map = Map::of(&file)?;
         let layout = Layout::read(map.bytes())?;
-        Ok(Mapped { file, map, layout })
+        Ok(Mapped { file, map, layout, written })
     }
 
     /// The webroot.
@@ -58,8 +64,19 @@ impl Mapped {
         self.map.is_intact()
     }
 
+    /// Whether it is what was opened: all that was read was there, and nobody has written to the file, as far as its length
+    /// and date tell.
+    pub fn is_untouched(&self) -> bool {
+        self.is_intact() && written(&self.file).is_ok_and(|written| written == self.written)
+    }
+
     /// The file, to send from.
     pub fn file(&self) -> &File {
         &self.file
     }
+}
+
+fn written(file: &File) -> io::Result<Written> {
+    let metadata = file.metadata()?;
+    Ok((metadata.len(), metadata.modified().ok()))
 }
