@@ -270,8 +270,7 @@ impl Directory {
             }
             let unwatched: Vec<_> = self.watch.unwatched().map(Path::to_path_buf).collect();
             for directory in unwatched {
-                // Its own way may begin there.
-                anything |= directory == self.way.end || self.way.leads_through(&directory);
+                anything |= directory == self.way.end || self.way.depends_on(&directory);
                 let steps = below(&self.dependents, &directory).filter(|(step, _)| step.parent() == Some(&*directory));
                 names.extend(steps.flat_map(|(_, names)| names).cloned());
             }

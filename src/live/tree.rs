@@ -245,7 +245,7 @@ impl Tree {
     /// Whether nobody tells of changes of the site, or of what says how it is packed.
     fn is_polled(&self) -> bool {
         let mut ways = self.settings.values().chain([&self.way]);
-        let decides = |directory: &Path| ways.any(|way| way.steps.iter().any(|step| step.parent() == Some(directory)));
+        let decides = |directory: &Path| ways.any(|way| way.depends_on(directory));
         self.watch.complaint().is_some() || self.watch.unwatched().any(decides)
     }
 }

@@ -60,6 +60,11 @@ impl Way {
     pub fn leads_through(&self, path: &Path) -> bool {
         self.steps.iter().any(|step| step.starts_with(path))
     }
+
+    /// Whether an entry of `directory` decides.
+    pub fn depends_on(&self, directory: &Path) -> bool {
+        self.steps.iter().any(|step| step.parent() == Some(directory))
+    }
 }
 
 /// What a map has at `path` and below.
