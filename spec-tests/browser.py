@@ -162,10 +162,19 @@ def ranges_site(root):
     (root / "data.txt").write_bytes(b"0123456789" * 5000)
 
 
+# Names that are no references as they stand, in the order in which they are listed.
+LISTED = ["a b#c?d.html", "\u00e4 & <b>.html", "v2.html", "v10.html"]
+
+
 def settings_site(root):
     (root / "assets").mkdir(parents=True)
     (root / ".mkroot.toml").write_text(
-        '[cache]\n"/assets/**" = "public, max-age=31536000, immutable"\n[errors]\n404 = "/404"\n')
+        '[cache]\n"/assets/**" = "public, max-age=31536000, immutable"\n[errors]\n404 = "/404"\n'
+        '[listing]\ndirectories = ["/files/**"]\n')
+    (root / "files" / "older").mkdir(parents=True)
+    for name in LISTED:
+        (root / "files" / name).write_bytes(page(name))
+    (root / "files" / "older" / "z.html").write_bytes(page("z"))
     (root / "index.html").write_bytes(page("Cached", "<link rel=stylesheet href=/assets/style.css><p>Styled"))
     (root / "assets" / "style.css").write_bytes(b"p { color: rgb(1, 2, 3) }\n" * 200)
     (root / "404.en.html").write_bytes(page("Not here", "<h1>There is no such page</h1>"))
@@ -274,7 +283,7 @@ def check_caching(check, browser, site):
     check("a page asked for again is not carried again (304)", right and 0 < found[2][2] < 1000, found)
 
 
-def check_settings(check, site, driver, binary, work):
+def check_settings(check, site, driver, binary, work, picture):
     """What a site's author has set: how long answers are fresh, and the error pages."""
     with Browser(driver, binary, "fr", work) as browser:
         browser.load(site + "/")
@@ -289,6 +298,8 @@ def check_settings(check, site, driver, binary, work):
         check_error_page(check, browser, site, "fr", "Cette page n\u2019existe pas")
     with Browser(driver, binary, "en", work) as browser:
         check_error_page(check, browser, site, "en", "There is no such page")
+    with Browser(driver, binary, "en", work) as browser:
+        check_listing(check, browser, site, picture)
 
 
 def check_error_page(check, browser, site, language, text):
@@ -299,11 +310,38 @@ def check_error_page(check, browser, site, language, text):
     check(f"the error page of a reader of {language} is the site's, in that language", found == [404, language, text], found)
 
 
-def run(check, site, driver, binary, work, screenshots):
-    def picture(browser, name):
-        if screenshots:
-            browser.screenshot(screenshots / f"{name}.png")
+def check_listing(check, browser, site, picture):
+    """A directory without an index, as a page: what it shows, where its links lead, on a wide screen and on a phone."""
+    browser.load(site + "/files/")
+    picture(browser, "listing")
+    names = browser.run("return [...document.links].map(a => a.textContent.trim())")
+    shown = [name for name in names if name in LISTED]
+    check("a listing shows the files by their names, numbers in order", sorted(shown) == sorted(LISTED)
+          and shown.index("v2.html") < shown.index("v10.html"), names)
+    links = browser.run("return [...document.links].map(a => [a.textContent.trim(), a.href])")
+    for name, link in links:
+        if name in LISTED:
+            browser.load(link)
+            found = browser.run("return document.title")
+            check(f"the link to {name} leads there", found == name, found)
+    down = [link for name, link in links if name.rstrip("/") == "older"]
+    check("a listing leads down", down == [site + "/files/older/"], links)
+    browser.load(site + "/files/older/")
+    links = browser.run("return [...document.links].map(a => a.href)")
+    check("a listing leads up and to its files", {site + "/files/", site + "/files/older/z.html"} <= set(links), links)
+    wide = browser.run("return document.documentElement.scrollWidth <= innerWidth")
+    check("a listing is no wider than the window", wide, browser.run("return document.documentElement.scrollWidth"))
+    found = browser.wait_for(
+        "done(await Promise.all(['application/json', 'text/markdown'].map(async type => "
+        "(await fetch('/files/', {headers: {accept: type}})).headers.get('content-type'))))")
+    check("a listing comes as JSON and as Markdown to who asks for these",
+          [kind.partition(";")[0] for kind in found] == ["application/json", "text/markdown"], found)
+    # The icon is the site's affair.
+    errors = [error for error in browser.errors() if "/favicon.ico" not in error]
+    check("the browser found no errors in a listing", not errors, errors)
 
+
+def run(check, site, driver, binary, work, picture):
     with Browser(driver, binary, "en", work) as browser:
         browser.load(site + "/")
         check_home(check, browser, "en")
@@ -329,7 +367,7 @@ def main():
     description, _, rest = __doc__.partition("\n\n")
     parser = argparse.ArgumentParser(
         description=description, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--screenshots", type=Path, metavar="DIR", help="write pictures of three pages to DIR")
+    parser.add_argument("--screenshots", type=Path, metavar="DIR", help="write pictures of some pages to DIR")
     options = parser.parse_args()
     if options.screenshots:
         options.screenshots.mkdir(parents=True, exist_ok=True)
@@ -343,6 +381,10 @@ def main():
         return Process(name, r"listening on http://[^\s:]+:(\d+)\s",
                        [connegd, "--listen", "127.0.0.1:0", site], work)
 
+    def picture(browser, name):
+        if options.screenshots:
+            browser.screenshot(options.screenshots / f"{name}.png")
+
     check = Checks()
     # A browser that is just ending may still write to its profile.
     work = Path(tempfile.mkdtemp(prefix="connegd-browser-"))
@@ -350,7 +392,7 @@ def main():
         with Process("chromedriver", r"started successfully on port (\d+)",
                      [chromedriver, "--port=0"], work) as driver:
             with serving("connegd", SITE) as server:
-                run(check, server.base, driver, binary, work, options.screenshots)
+                run(check, server.base, driver, binary, work, picture)
             ranges_site(work / "ranges")
             with serving("connegd-ranges", work / "ranges") as server, \
                     Browser(driver, binary, "en", work) as browser:
@@ -359,7 +401,7 @@ def main():
             settings_site(work / "settings")
             try:
                 with serving("connegd-settings", work / "settings") as server:
-                    check_settings(check, server.base, driver, binary, work)
+                    check_settings(check, server.base, driver, binary, work, picture)
             except Missing as error:
                 check("a site with [cache] and [errors]", False, error)
     finally:

@@ -40,7 +40,7 @@ OLD_DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 # Notes that are no faults here: (name of the note, the answers, as a regular expression) → why.
 EXPLAINED = {
-    ("FRESHNESS_HEURISTIC", "negotiated.*|literal.*|head|directory|single range|suffix range|range, neg.*|several.*"):
+    ("FRESHNESS_HEURISTIC", "negotiated.*|literal.*|head|directory|listing.*|single range|suffix range|range, neg.*|several.*"):
         "for how long an answer is fresh only the site's author knows: [cache] says it, and this site has none",
     ("PARTIAL_WITHOUT_RANGE", "several ranges"):
         "in multipart/byteranges it is the parts that have Content-Range, and the head must not (RFC 9110, 15.3.7.2)",
@@ -80,13 +80,17 @@ class Server:
     """connegd on a free port until the end of the with block."""
 
     def __init__(self, work):
+        site = work / "site"
+        shutil.copytree(SITE, site, ignore=shutil.ignore_patterns(".mkroot.toml"))
+        settings = (SITE / ".mkroot.toml").read_text()
+        (site / ".mkroot.toml").write_text(settings + '\n[listing]\ndirectories = ["/letters"]\n')
         given = os.environ.get("CONNEGD", str(TARGET / "release" / "connegd"))
         connegd = shutil.which(given)
         if not connegd:
             raise Missing(f"connegd is missing: looked for {given} (set CONNEGD to use another)")
         self.log = work / "connegd.log"
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([connegd, "--listen", "127.0.0.1:0", "--header-timeout", "1", SITE],
+            self.process = subprocess.Popen([connegd, "--listen", "127.0.0.1:0", "--header-timeout", "1", site],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def __enter__(self):
@@ -167,6 +171,9 @@ def questions(server):
         ("precondition by tag", 412, request("GET /2005/chart.png", 'If-Match: "other"')),
         ("precondition by date", 412, request("GET /2005/chart.png", f"If-Unmodified-Since: {OLD_DATE}")),
         ("directory", 301, request("GET /docs")),
+        ("listing", 200, request("GET /letters/", "Accept: text/html")),
+        ("listing as JSON", 200, request("GET /letters/", "Accept: application/json")),
+        ("listing as Markdown", 200, request("GET /letters/", "Accept: text/markdown")),
         ("not found", 404, request("GET /nothing", "Accept: text/html")),
         ("not found, plain", 404, request("GET /nothing", "Accept: text/plain")),
         ("not acceptable", 406, request("GET /2005/chart", "Accept: text/html")),
