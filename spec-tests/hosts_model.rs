@@ -23,6 +23,8 @@ const HOSTS: usize = 50;
 const ATOMIC: usize = 40;
 /// How many different webroots there are.
 const VERSIONS: usize = 6;
+/// After so many steps, on average, all targets are others.
+const RELEASE: usize = 60;
 /// How many things happen before the server must be what the model is.
 const BURST: usize = 40;
 
@@ -94,14 +96,17 @@ struct Model {
     hosts: Vec<Host>,
     random: Random,
     files: usize,
+    /// How many directories of targets there have been.
+    releases: usize,
 }
 
 impl Model {
     fn new(seed: u64) -> Model {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        for name in ["hosts", "targets"] {
-            fs::create_dir(directory.path().join(name)).expect("a directory");
+        for name in ["hosts", "releases/0"] {
+            fs::create_dir_all(directory.path().join(name)).expect("a directory");
         }
+        symlink("releases/0", directory.path().join("targets")).expect("a link");
         let page = |version: usize| format!("version {version}");
         let webroots = (0..VERSIONS).map(|version| {
             // Of different lengths, so that what is cut short of one is none of another.
@@ -110,7 +115,7 @@ impl Model {
         });
         let gone = || Host { entry: Entry::default(), states: HashSet::from([State::Gone]) };
         let hosts = (0..HOSTS).map(|_| gone()).collect();
-        Model { webroots: webroots.collect(), directory, hosts, random: Random::new(seed), files: 0 }
+        Model { webroots: webroots.collect(), directory, hosts, random: Random::new(seed), files: 0, releases: 0 }
     }
 
     fn entry(&self, host: usize) -> PathBuf {
@@ -153,8 +158,36 @@ impl Model {
         write(&path);
     }
 
+    /// All targets are others at once: the link on the way to them leads to another directory, or that is exchanged.
+    fn release(&mut self) {
+        let path = |number: usize| PathBuf::from(format!("releases/{number}"));
+        let (former, next) = (path(self.releases), path(self.releases + 1));
+        let root = self.directory.path().to_path_buf();
+        fs::create_dir(root.join(&next)).expect("a directory");
+        let linked: Vec<_> = (0..HOSTS).filter(|&host| self.hosts[host].entry.is_link).collect();
+        let linked: Vec<_> = linked.into_iter().filter(|&host| self.hosts[host].entry.file.is_some()).collect();
+        for &host in &linked {
+            let name = self.target(host);
+            self.put(host, &root.join(&next).join(name.file_name().expect("a name")), true);
+        }
+        if self.random.below(2) == 0 {
+            symlink(&next, root.join("next")).expect("a link");
+            fs::rename(root.join("next"), root.join("targets")).expect("a new name");
+            self.releases += 1;
+        } else {
+            let (former, next) = (root.join(former), root.join(next));
+            let flags = rustix::fs::RenameFlags::EXCHANGE;
+            rustix::fs::renameat_with(rustix::fs::CWD, &former, rustix::fs::CWD, &next, flags).expect("an exchange");
+            fs::remove_dir_all(next).expect("a directory");
+        }
+        linked.into_iter().for_each(|host| self.hosts[host].happened());
+    }
+
     /// Lets something happen.
     fn step(&mut self) {
+        if self.random.below(RELEASE) == 0 {
+            self.release();
+        }
         let host = self.random.below(HOSTS);
         let happening = self.random.below(if host < ATOMIC { 12 } else { 16 });
         let (entry, target, is_link) = (self.entry(host), self.target(host), self.hosts[host].entry.is_link);
