@@ -80,7 +80,7 @@ fn found(server: &Server, host: &str) -> String {
 
 #[test]
 fn the_most_specific_name_answers() {
-    let names = ["example.com", "*.example.com", "*.b.example.com", "bücher.example", "[::1]", "127.0.0.1"];
+    let names = ["example.com", "*.example.com", "*.b.example.com", "bücher.example", "[::1]", "127.0.0.1", "*.0.0.2"];
     let hosts = Hosts::of(&names);
     let manager = Manager::new();
     let server = hosts.start(&manager);
@@ -95,6 +95,7 @@ fn the_most_specific_name_answers() {
         ("xn--bcher-kva.example", "bücher.example"),
         ("[::1]:8080", "[::1]"),
         ("127.0.0.1:8080", "127.0.0.1"),
+        ("127.0.0.2", "421"),
         ("example.org", "421"),
         ("", "421"),
     ] {

@@ -23,9 +23,16 @@ pub fn name<'a>(authority: &'a [u8], scratch: &'a mut [u8; LONGEST]) -> Option<&
 /// The domains that `name` lies in, without its first labels: of `a.b.example`, `b.example` and `example`. An address has
 /// none.
 pub fn domains(name: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let is_literal = name.starts_with(b"[");
-    let dots = name.iter().enumerate().filter(move |&(_, &byte)| byte == b'.' && !is_literal);
+    let is_address = is_address(name);
+    let dots = name.iter().enumerate().filter(move |&(_, &byte)| byte == b'.' && !is_address);
     dots.map(|(dot, _)| &name[dot + 1..])
+}
+
+/// Whether `name` is an address, or looks like one: no domain at the top is a number (RFC 1123, section 2.1), and browsers
+/// take what ends in one for an address in IPv4.
+pub fn is_address(name: &[u8]) -> bool {
+    let last = name.rsplit(|&byte| byte == b'.').next().unwrap_or_default();
+    name.starts_with(b"[") || !last.is_empty() && last.iter().all(u8::is_ascii_digit)
 }
 
 #[cfg(test)]
@@ -58,5 +65,7 @@ mod tests {
         let domains = |name: &'static str| domains(name.as_bytes()).map(<[u8]>::to_vec).collect::<Vec<_>>();
         assert_eq!(domains("a.b.example"), [b"b.example".to_vec(), b"example".to_vec()]);
         assert!(domains("localhost").is_empty() && domains("[::ffff:1.2.3.4]").is_empty());
+        assert!(domains("127.0.0.1").is_empty());
+        assert_eq!(domains("1.2.3.4a"), [b"2.3.4a".to_vec(), b"3.4a".to_vec(), b"4a".to_vec()]);
     }
 }

@@ -41,8 +41,13 @@ impl HostName {
             Some(domain) => (domain, HostName::Below),
             None => (name, HostName::Exact),
         };
+        let is_wildcard = domain.len() < name.len();
         let domain = domain.strip_suffix('.').unwrap_or(domain);
         let wrong = || format!("is no name of a host; name it example.com, *.example.com or {DEFAULT}");
+        // Nothing lies below an address.
+        if is_wildcard && host::is_address(domain.as_bytes()) {
+            return Err(wrong());
+        }
         if domain.starts_with('[') {
             let lower = domain.to_ascii_lowercase();
             return Some(make(lower.as_bytes().into())).filter(|_| is_valid(&lower)).ok_or_else(wrong);
@@ -240,7 +245,10 @@ mod tests {
 
     #[test]
     fn names_of_files() {
-        for name in ["a b", "a/b", "", "*", "*.", "a..b:80", "*.*.a", "[::1", "a_\u{0}b", &"a".repeat(256)] {
+        let addresses = ["[::1", "*.[::1]", "*.0.0.1"];
+        for name in
+            ["a b", "a/b", "", "*", "*.", "a..b:80", "*.*.a", "a_\u{0}b", &"a".repeat(256)].iter().chain(&addresses)
+        {
             assert!(HostName::of_file(name).is_err(), "{name:?}");
         }
         for (name, shown) in [
