@@ -497,6 +497,19 @@ fn damaged_contents_are_not_sent_again() {
 }
 
 #[test]
+fn a_damaged_page_of_an_error_is_the_same_to_head_and_get() {
+    let settings = b"[errors]\n404 = \"/lost.html\"\n";
+    let workshop = Workshop::with_site(&[("lost.html", b"will be damaged"), (".mkroot.toml", settings)]);
+    let mut bytes = workshop.pack_bytes();
+    let place = bytes.windows(4).position(|part| part == b"will").unwrap();
+    bytes[place] = b'W';
+    fs::write(workshop.out(), bytes).unwrap();
+    let server = Server::start_in_silence(&workshop.out());
+    eventually("the damage is found", || server.get("/nothing", &[]).status == 500);
+    assert_eq!(server.request("HEAD", "/nothing", &[]).status, 500);
+}
+
+#[test]
 fn a_directory_that_is_not_there_is_an_error() {
     let mut child = connegd_command(&["--listen", "127.0.0.1:0", "--vhosts", "/nonexistent/hosts"])
         .stderr(Stdio::piped())

@@ -131,6 +131,20 @@ pub fn answer<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>) -> Answer<'w>
 
 /// As [`answer`], telling `listener` how a variant is selected.
 pub fn answer_traced<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, listener: &mut impl Listener) -> Answer<'w> {
+    whole_answer_traced(webroot, request, listener).to(request.method)
+}
+
+/// As [`answer`], but with the content that a HEAD asks about: whoever must look at it first sends the answer
+/// [to](Answer::to) the method afterwards.
+pub fn whole_answer<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>) -> Answer<'w> {
+    whole_answer_traced(webroot, request, &mut NoTrace)
+}
+
+fn whole_answer_traced<'w>(
+    webroot: Webroot<'w>,
+    request: &RequestHead<'_>,
+    listener: &mut impl Listener,
+) -> Answer<'w> {
     let mut answer = found(webroot, request, listener);
     let settings = webroot.settings();
     if answer.status.is_error() || answer.selected.is_none() {
@@ -139,9 +153,6 @@ pub fn answer_traced<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, listen
             Some(page) => generated::dressed(answer, page, settings.policy),
             None => generated::with_fields_of_site(answer, settings),
         };
-    }
-    if request.method == Method::Head {
-        answer.content = Content::None;
     }
     answer
 }
@@ -154,10 +165,10 @@ pub fn rejection(site: Option<Webroot<'_>>, status: Status, request: Option<&Req
     if let Some(webroot) = site {
         answer = generated::with_fields_of_site(answer, webroot.settings());
     }
-    if request.is_some_and(|request| request.method == Method::Head) {
-        answer.content = Content::None;
+    match request {
+        Some(request) => answer.to(request.method),
+        None => answer,
     }
-    answer
 }
 
 /// The page that the site has for an error, negotiated as if it had been asked for itself. Nobody hears how: it is the error
@@ -473,6 +484,12 @@ fn about_choice(answer: &Answer<'_>) -> Vec<u8> {
 }
 
 impl<'w> Answer<'w> {
+    /// What of the answer is sent to a request with this method: to HEAD no content.
+    #[must_use]
+    pub fn to(self, method: Method) -> Answer<'w> {
+        if method == Method::Head { Answer { content: Content::None, ..self } } else { self }
+    }
+
     /// The same answer with some of its fields changed.
     fn with(self, change: impl FnMut(&str) -> Option<Vec<u8>>) -> Answer<'w> {
         let fields = Fields::Generated(changed_fields(self.fields.bytes(), change));

@@ -434,9 +434,10 @@ impl<'s, W: Wire> Session<'s, W> {
 
 /// What `site` answers, unless that must not be sent.
 fn answer_from<'w>(site: &'w Site, head: &RequestHead<'_>) -> Answer<'w> {
-    let answer = answer::answer(site.webroot(), head);
+    // HEAD is told what GET would be.
+    let answer = answer::whole_answer(site.webroot(), head);
     match site.permit(&answer) {
-        Ok(()) => answer,
+        Ok(()) => answer.to(head.method),
         // What the site wants said with every answer may be damaged as well.
         Err(Status::ServiceUnavailable) => answer::rejection(None, Status::ServiceUnavailable, Some(head)),
         Err(status) => answer::rejection(Some(site.webroot()), status, Some(head)),

@@ -79,7 +79,7 @@ impl Site {
         self.state.fetch_or(DAMAGED, Ordering::AcqRel);
     }
 
-    /// Whether `answer` may be sent, or with which status to refuse.
+    /// Whether `answer`, which must be whole, may be sent, or with which status to refuse.
     ///
     /// # Errors
     ///
@@ -94,16 +94,13 @@ impl Site {
         Ok(())
     }
 
-    /// Whether what `answer` sends, or would send to a GET, is damaged.
+    /// Whether what `answer` sends is damaged.
     fn is_damaged(&self, answer: &Answer<'_>) -> bool {
         let damage = self.damage.read().unwrap_or_else(PoisonError::into_inner);
         let hit = |range: &Range<u64>| damage.iter().any(|bad| bad.start < range.end && range.start < bad.end);
         match &answer.content {
             Content::Stored(range) => hit(range),
             Content::Parts(parts) => parts.iter().any(|part| matches!(part, Part::Stored(range) if hit(range))),
-            Content::None if matches!(answer.status, Status::Ok | Status::PartialContent) => {
-                answer.selected.is_some_and(|selected| hit(&selected.body()))
-            }
             Content::None | Content::Generated(_) => false,
         }
     }
