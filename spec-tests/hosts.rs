@@ -510,6 +510,26 @@ fn a_damaged_page_of_an_error_is_the_same_to_head_and_get() {
 }
 
 #[test]
+fn a_site_that_is_withdrawn_has_no_part_in_refusals() {
+    let hosts = Hosts::of(&[]);
+    let settings = b"[headers]\n\"/**\" = { X-Site = \"default\" }\n";
+    let site = Workshop::with_site(&[("index.html", b"a"), (".mkroot.toml", settings)]);
+    rename_over(&site.pack_bytes(), &hosts.path("__default__"));
+    let manager = Manager::new();
+    let server = hosts.start(&manager);
+    let refused = || {
+        let mut connection = server.connect();
+        connection.send("nonsense\r\n\r\n");
+        let response = connection.receive(false);
+        (response.status, response.field("X-Site").map(str::to_string))
+    };
+    assert_eq!(refused(), (400, Some("default".into())));
+    fs::File::options().write(true).open(hosts.path("__default__")).unwrap().set_len(5000).unwrap();
+    manager.reload(&server);
+    assert_eq!(refused(), (400, None));
+}
+
+#[test]
 fn a_directory_that_is_not_there_is_an_error() {
     let mut child = connegd_command(&["--listen", "127.0.0.1:0", "--vhosts", "/nonexistent/hosts"])
         .stderr(Stdio::piped())

@@ -50,7 +50,8 @@ pub struct Shared {
 impl Shared {
     /// The answer to a client that is refused before it is known which host it asks.
     pub fn rejection(&self, status: Status) -> Answer<'static> {
-        let site = self.hosts.default_site();
+        // One that has been withdrawn has nothing to say any more.
+        let site = self.hosts.default_site().filter(|site| site.is_available());
         answer::rejection(site.as_ref().map(|site| site.webroot()), status, None)
     }
 }
