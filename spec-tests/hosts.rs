@@ -415,6 +415,22 @@ fn a_request_survives_that_the_file_is_cut_short_under_it() {
 }
 
 #[test]
+fn a_file_that_is_cut_short_while_it_is_opened_is_refused() {
+    let content = vec![b'x'; 192 << 20];
+    let workshop = Workshop::with_site(&[("long.bin", &content)]);
+    let out = workshop.pack();
+    let mut command = Server::command(&out, &["--verify", "open"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let maps = format!("/proc/{}/maps", child.id());
+    eventually("it is being read", || fs::read_to_string(&maps).unwrap_or_default().contains("out.webroot"));
+    fs::File::options().write(true).open(&out).unwrap().set_len(8192).unwrap();
+    let mut message = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut message).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(2), "{message}");
+    assert!(message.contains("out.webroot: "), "{message}");
+}
+
+#[test]
 fn a_download_ends_when_its_file_is_cut_short() {
     let content = vec![b'x'; 64 << 20];
     let workshop = Workshop::with_site(&[("long.bin", &content)]);

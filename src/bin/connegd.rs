@@ -14,7 +14,7 @@ use connegd::cli::limits::ServerSettings;
 use connegd::cli::message::{self, Outcome};
 use connegd::cli::progress::Progress;
 use connegd::live::{Directory, News, Pack, Scrubber, Tree, Verify};
-use connegd::runtime::{HostName, Hosts, Listener, Messages, Options, Server, Site, raise_descriptors};
+use connegd::runtime::{HostName, Hosts, Listener, Messages, Options, Server, Site, raise_descriptors, start_workers};
 use connegd::sys;
 use connegd::webroot::Mapped;
 use sd_notify::NotifyState;
@@ -35,11 +35,13 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
     let listeners = listeners(&settings)?;
     raise_descriptors();
     let messages = Messages::new(|message| message::say(PROGRAM, message));
-    let live = Live::open(arguments, settings.verify, &messages)?;
     let workers = match settings.workers {
         Some(workers) => workers.get(),
         None => std::thread::available_parallelism()?.get(),
     };
+    // Webroots may be cut short while they are opened, too.
+    start_workers(workers)?;
+    let live = Live::open(arguments, settings.verify, &messages)?;
     let mut limits = settings.limits;
     if let Some(why) = limits.fit_means(workers, live.webroots) {
         messages.say(&why);

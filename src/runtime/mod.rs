@@ -22,5 +22,5 @@ pub use limits::{Limits, most_webroots, raise_descriptors};
 pub use listener::Listener;
 pub use messages::Messages;
 pub use phase::Phase;
-pub use server::{Options, Server};
+pub use server::{Options, Server, start_workers};
 pub use site::{OUT_OF_SERVICE, Site};

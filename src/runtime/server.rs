@@ -42,7 +42,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// How to serve.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Threads that serve.
+    /// Threads that serve, as [`start_workers`] was told.
     pub workers: usize,
     /// What a client may ask.
     pub limits: Limits,
@@ -73,10 +73,26 @@ impl std::fmt::Debug for Door {
     }
 }
 
+/// Starts the threads that serve, `workers` of them, and lets maps survive from now on that their files are cut short. To be
+/// called before any webroot is opened, and once, since there is one coroutine runtime in a process.
+///
+/// # Errors
+///
+/// If there is no memory for it.
+pub fn start_workers(workers: usize) -> io::Result<()> {
+    may::config().set_workers(workers).set_stack_size(STACK);
+    // Where threads run is better left to the kernel, and to whoever starts the server under taskset.
+    may::config().set_worker_pin(false);
+    // The first coroutine takes SIGBUS for itself, before `spawn` returns, and later ones leave it as it is. So there is one
+    // now, with nothing to do: as long as none comes first, the handler that matters is the last.
+    sys::spawn(None, || {})?;
+    sys::survive_truncation();
+    Ok(())
+}
+
 impl Server {
-    /// Serves `hosts`, which may change at any time, on `listeners`, from now on and until [`Server::stop`].
-    ///
-    /// Configures the coroutine runtime, which there is one of in a process: call it once.
+    /// Serves `hosts`, which may change at any time, on `listeners`, from now on and until [`Server::stop`]. The workers must
+    /// have been started.
     ///
     /// # Errors
     ///
@@ -87,9 +103,6 @@ impl Server {
         options: Options,
         messages: Messages,
     ) -> io::Result<Server> {
-        may::config().set_workers(options.workers).set_stack_size(STACK);
-        // Where threads run is better left to the kernel, and to whoever starts the server under taskset.
-        may::config().set_worker_pin(false);
         let shared = Shared { hosts, limits: options.limits, messages, stopping: AtomicBool::new(false) };
         let connections = Arc::new(Connections::new(&options.limits, options.workers));
         let open = Arc::new(AtomicUsize::new(0));
@@ -100,7 +113,6 @@ impl Server {
         for listener in listeners {
             server.open_door(listener)?;
         }
-        sys::survive_truncation();
         Ok(server)
     }
 

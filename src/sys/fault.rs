@@ -69,7 +69,7 @@ fn add_region() -> &'static Region {
 }
 
 /// From now on maps survive that their files are cut short. To be called when whoever else handles SIGBUS has set that up:
-/// the coroutine runtime does so with its first coroutine, for stacks that overflow, which on Linux is SIGSEGV.
+/// the coroutine runtime does so once, with its first coroutine, for stacks that overflow, which on Linux is SIGSEGV.
 pub fn survive_truncation() {
     // SAFETY: `action` is a whole, zeroed sigaction with the fields set that matter; the handler has the signature that
     // SA_SIGINFO asks for and does nothing that a signal handler must not (see there).
