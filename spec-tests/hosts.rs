@@ -545,6 +545,55 @@ fn a_site_that_is_withdrawn_has_no_part_in_refusals() {
     assert_eq!(refused(), (400, None));
 }
 
+/// Who starts a server with a pipe that nobody reads does not stop it.
+#[test]
+fn nobody_waits_for_who_should_read_the_messages() {
+    let long = Workshop::with_site(&[("index.html", &vec![b'x'; 8 << 20])]).pack_bytes();
+    let hosts = Hosts::of(&["a.test"]);
+    let cut_short: Vec<_> = (0..4).map(|number| format!("long{number}.test")).collect();
+    cut_short.iter().for_each(|name| rename_over(&long, &hosts.path(name)));
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut filler = writer.try_clone().unwrap();
+    filler.write_all(&[b'-'; 1 << 16]).unwrap();
+    drop(filler);
+    let mut command = hosts.command();
+    command.stderr(writer);
+    let manager = Manager::new();
+    let mut server = manager.start(command);
+    // The thread that follows changes has something to say, and goes on.
+    rename_over(b"junk", &hosts.path("b.test"));
+    manager.reload(&server);
+    hosts.put("c.test", "c.test");
+    manager.reload(&server);
+    assert_eq!(found(&server, "c.test"), "c.test");
+    // So have those who serve, on either worker.
+    let mut downloads: Vec<_> = cut_short
+        .iter()
+        .map(|name| {
+            let mut download = server.connect();
+            download.send(format!("GET / HTTP/1.1\r\nHost: {name}\r\n\r\n"));
+            download.peek(&mut [0]);
+            fs::File::options().write(true).open(hosts.path(name)).unwrap().set_len(8192).unwrap();
+            download
+        })
+        .collect();
+    downloads.iter_mut().for_each(|download| assert!(download.drain() < 8 << 20));
+    for _ in 0..8 {
+        assert_eq!(found(&server, "a.test"), "a.test");
+    }
+    // Whoever reads at last finds it all, also what is said in the end.
+    let reading = std::thread::spawn(move || {
+        let mut messages = String::new();
+        reader.read_to_string(&mut messages).map(|_| messages).unwrap()
+    });
+    server.terminate();
+    assert_eq!(server.wait(), Some(0));
+    let messages = reading.join().unwrap();
+    for expected in ["b.test: it does not begin as a webroot does", "c.test: serving build", "long3.test: it was "] {
+        assert!(messages.contains(expected), "{expected:?} is not in {messages}");
+    }
+}
+
 #[test]
 fn a_directory_that_is_not_there_is_an_error() {
     let mut child = connegd_command(&["--listen", "127.0.0.1:0", "--vhosts", "/nonexistent/hosts"])

@@ -42,6 +42,8 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
     // Webroots may be cut short while they are opened, too.
     start_workers(workers)?;
     let live = Live::open(arguments, settings.verify, &messages)?;
+    // Until here nobody waits for an answer.
+    message::print_in_background(PROGRAM)?;
     let mut limits = settings.limits;
     if let Some(why) = limits.fit_means(workers, live.webroots) {
         messages.say(&why);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub struct Messages(Arc<dyn Fn(&str) + Send + Sync>);
 
 impl Messages {
-    /// Hands them to `say`, which any thread may call and which must not block for long.
+    /// Hands them to `say`, which any thread may call and which must not block: those who serve say something, too.
     pub fn new(say: impl Fn(&str) + Send + Sync + 'static) -> Messages {
         Messages(Arc::new(say))
     }
