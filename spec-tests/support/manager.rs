@@ -2,7 +2,7 @@
 //! looked at everything.
 
 use std::os::unix::net::UnixDatagram;
-use std::process::Command;
+use std::process::{Child, Command};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -23,11 +23,16 @@ impl Manager {
     }
 
     /// Starts connegd by such a command, and waits until it says that it is ready.
-    pub fn start(&self, mut command: Command) -> Server {
-        command.env("NOTIFY_SOCKET", self.directory.path().join("notify"));
-        let server = Server::run(command);
+    pub fn start(&self, command: Command) -> Server {
+        let server = Server::ready(self.begin(command));
         self.wait_for("READY=1");
         server
+    }
+
+    /// Begins to start connegd by such a command.
+    pub fn begin(&self, mut command: Command) -> Child {
+        command.env("NOTIFY_SOCKET", self.directory.path().join("notify"));
+        Server::begin(command)
     }
 
     /// Asks for a look at everything, and waits until that is done.
@@ -38,9 +43,14 @@ impl Manager {
     }
 
     pub fn wait_for(&self, state: &str) {
+        let message = self.hear();
+        assert!(message.lines().any(|line| line == state), "{message:?} instead of {state}");
+    }
+
+    /// The next thing that it is told.
+    pub fn hear(&self) -> String {
         let mut message = [0; 1024];
         let length = self.socket.recv(&mut message).expect("a message");
-        let message = text(&message[..length]);
-        assert!(message.lines().any(|line| line == state), "{message:?} instead of {state}");
+        text(&message[..length])
     }
 }

@@ -212,9 +212,18 @@ impl Server {
     }
 
     /// Starts connegd by such a command.
-    pub fn run(mut command: Command) -> Server {
+    pub fn run(command: Command) -> Server {
+        Server::ready(Server::begin(command))
+    }
+
+    /// Begins to start connegd by such a command.
+    pub fn begin(mut command: Command) -> Child {
         command.stdout(Stdio::piped());
-        let mut child = command.spawn().expect("connegd starts");
+        command.spawn().expect("connegd starts")
+    }
+
+    /// Waits until a connegd that is being started is ready.
+    pub fn ready(mut child: Child) -> Server {
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("a ready line");
         let address = line.trim_end().strip_prefix("listening on http://").map(str::parse);
@@ -263,9 +272,8 @@ impl Server {
     }
 
     /// Sends a signal.
-    pub fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, signal).expect("a signal");
+    pub fn signal(&self, to_send: rustix::process::Signal) {
+        signal(&self.child, to_send);
     }
 
     /// The number of the process.
@@ -289,6 +297,11 @@ impl Drop for Server {
             assert_eq!(status, Some(0), "connegd did not end well");
         }
     }
+}
+
+/// Sends a signal to a process.
+pub fn signal(child: &Child, signal: rustix::process::Signal) {
+    rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).expect("a signal");
 }
 
 /// The head of a request over HTTP/1.1.

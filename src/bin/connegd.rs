@@ -10,6 +10,7 @@ use std::sync::Arc;
 use clap::Parser;
 use connegd::build::{self, BuildError, Config, Prior, Snapshot, Summary, Survey};
 use connegd::cli::args::Connegd;
+use connegd::cli::control::Control;
 use connegd::cli::limits::ServerSettings;
 use connegd::cli::message::{self, Outcome};
 use connegd::cli::progress::Progress;
@@ -17,9 +18,6 @@ use connegd::live::{Directory, News, Pack, Scrubber, Tree, Verify};
 use connegd::runtime::{HostName, Hosts, Listener, Messages, Options, Server, Site, raise_descriptors, start_workers};
 use connegd::sys;
 use connegd::webroot::Mapped;
-use sd_notify::NotifyState;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 const PROGRAM: &str = "connegd";
 
@@ -29,8 +27,8 @@ fn main() -> ExitCode {
 }
 
 fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
-    // Before anything is announced, so that a signal cannot come too early.
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    // First of all: packing a site, or waiting for a webroot, can take as long as it likes.
+    let control = Control::listen()?;
     let settings = ServerSettings::of(arguments)?;
     let listeners = listeners(&settings)?;
     raise_descriptors();
@@ -48,40 +46,22 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
     if let Some(why) = limits.fit_means(workers, live.webroots) {
         messages.say(&why);
     }
+    // All threads are there before anybody is served.
+    control.look_when_asked(live.look)?;
+    std::thread::Builder::new().name("live".into()).spawn(live.follow)?;
+    control.begin_to_serve();
     let server = Server::start(live.hosts, listeners, Options { workers, limits }, messages.clone())?;
     for address in server.addresses() {
         writeln!(stdout(), "listening on http://{address}")?;
     }
     stdout().flush()?;
-    std::thread::Builder::new().name("live".into()).spawn(live.follow)?;
-    tell_manager(&[NotifyState::Ready]);
-
-    for signal in signals.forever() {
-        if signal != SIGHUP {
-            break;
-        }
-        let look = live.look.clone();
-        // A signal to end does not wait for that.
-        std::thread::Builder::new().name("reload".into()).spawn(move || {
-            if let Ok(now) = NotifyState::monotonic_usec_now() {
-                tell_manager(&[NotifyState::Reloading, now]);
-            }
-            look();
-            tell_manager(&[NotifyState::Ready]);
-        })?;
-    }
-    tell_manager(&[NotifyState::Stopping]);
+    control.is_ready();
+    control.wait_for_end();
     let unfinished = server.stop(settings.grace);
     if unfinished > 0 {
         messages.say(&format!("{unfinished} answers were still on their way after {} s", settings.grace.as_secs()));
     }
     Ok(Outcome::Done)
-}
-
-/// Tells systemd how things are, if it has started us.
-fn tell_manager(state: &[NotifyState<'_>]) {
-    // It would not be told of the failure either.
-    let _ = sd_notify::notify(state);
 }
 
 /// Where to listen: on sockets that systemd has opened, and on addresses that were said; on the default if there is
@@ -111,7 +91,7 @@ struct Live {
     /// Follows changes, for ever.
     follow: Box<dyn FnOnce() + Send>,
     /// Looks at everything, and returns when that is done.
-    look: Arc<dyn Fn() + Send + Sync>,
+    look: Box<dyn Fn() + Send>,
 }
 
 impl Live {
@@ -140,7 +120,7 @@ impl Live {
         Live {
             hosts: directory.hosts(),
             webroots: directory.served(),
-            look: Arc::new(directory.rescan()),
+            look: Box::new(directory.rescan()),
             follow: Box::new(move || directory.follow()),
         }
     }
@@ -161,7 +141,7 @@ impl Live {
         let (summary, snapshot) = packer.pack_after(survey, None)?;
         packer.report.inner().finish(&summary);
         packer.report = packer.report.then(Progress::in_passing(PROGRAM));
-        let (hosts, look) = (packer.hosts.clone(), Arc::new(tree.repack()));
+        let (hosts, look) = (packer.hosts.clone(), Box::new(tree.repack()));
         Ok(Live { hosts, webroots: 1, look, follow: Box::new(move || tree.follow(snapshot, packer)) })
     }
 }

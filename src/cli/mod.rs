@@ -1,6 +1,7 @@
-//! What the two programs have in common: arguments, messages, exit status.
+//! What the two programs have in common: arguments, messages, exit status. And how a server is told to end.
 
 pub mod args;
+pub mod control;
 pub mod limits;
 pub mod message;
 pub mod progress;
