@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use rustix::process::Signal;
 
 use crate::support::manager::Manager;
-use crate::support::{Server, Workshop, eventually, signal};
+use crate::support::{Server, Workshop, eventually, head, signal};
 
 /// Waits until a process hears signals; before that moment any would be its end.
 fn hears(child: &Child) {
@@ -86,4 +86,24 @@ fn one_look_is_taken_at_a_time() {
     let is_begun = |news: &String| news.starts_with("RELOADING=1");
     assert!(rest.iter().enumerate().all(|(number, news)| is_begun(news) == (number % 2 == 0)), "{rest:?}");
     assert!(rest.len() < 10, "{rest:?}");
+}
+
+#[test]
+fn who_is_told_a_second_time_does_not_wait_for_answers() {
+    let workshop = Workshop::with_site(&[("long.bin", &vec![b'x'; 32 << 20])]);
+    for second in [Signal::TERM, Signal::INT] {
+        let manager = Manager::new();
+        let mut command = Server::command(&workshop.pack(), &["--grace", "3600"]);
+        command.stderr(Stdio::piped());
+        let server = manager.start(command);
+        let mut download = server.connect();
+        download.send(head("GET", "/long.bin", &[]));
+        download.peek(&mut [0]);
+        server.signal(Signal::INT);
+        manager.wait_for("STOPPING=1");
+        server.signal(second);
+        assert!(download.drain() < 32 << 20);
+        let messages = server.messages();
+        assert!(messages.contains("1 answer was still on the way after "), "{messages}");
+    }
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use clap::Parser;
 use connegd::build::{self, BuildError, Config, Prior, Snapshot, Summary, Survey};
@@ -57,11 +58,18 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
     stdout().flush()?;
     control.is_ready();
     control.wait_for_end();
-    let unfinished = server.stop(settings.grace);
+    let began = Instant::now();
+    let unfinished = server.stop(settings.grace, || control.must_end_at_once());
     if unfinished > 0 {
-        messages.say(&format!("{unfinished} answers were still on their way after {} s", settings.grace.as_secs()));
+        let (answers, waited) = (counted(unfinished, "answer was", "answers were"), began.elapsed().as_secs());
+        messages.say(&format!("{answers} still on the way after {waited} s"));
     }
     Ok(Outcome::Done)
+}
+
+/// A number of things in words.
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// Where to listen: on sockets that systemd has opened, and on addresses that were said; on the default if there is

@@ -31,6 +31,8 @@ struct State {
     /// Somebody has asked for a look since the last one was begun.
     look_wanted: bool,
     must_end: bool,
+    /// Somebody has said so once more.
+    must_end_at_once: bool,
 }
 
 impl Control {
@@ -76,7 +78,7 @@ impl Control {
             message::flush();
             std::process::exit(0);
         }
-        state.must_end = true;
+        state.must_end_at_once = std::mem::replace(&mut state.must_end, true);
         drop(state);
         self.0.changed.notify_all();
     }
@@ -117,6 +119,11 @@ impl Control {
     pub fn wait_for_end(&self) {
         drop(self.wait_until(|state| state.must_end));
         self.tell_manager(&[NotifyState::Stopping]);
+    }
+
+    /// Whether the server has been told to end a second time: whoever does that does not want to wait.
+    pub fn must_end_at_once(&self) -> bool {
+        self.state().must_end_at_once
     }
 
     /// Tells systemd how things are, if it has started us.

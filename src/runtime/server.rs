@@ -140,11 +140,11 @@ impl Server {
     }
 
     /// Ends the server: connections that are idle end at once, others after the answer they are at or the next, within
-    /// `grace`. Returns how many answers had not gone out by then.
+    /// `grace`, or as soon as `is_enough`. Returns how many answers had not gone out by then.
     ///
     /// Where other processes listen on the same address (SO_REUSEPORT, or sockets that were given to both), nobody who
     /// connects meanwhile is lost.
-    pub fn stop(mut self, grace: Duration) -> usize {
+    pub fn stop(mut self, grace: Duration, is_enough: impl Fn() -> bool) -> usize {
         let deadline = Instant::now() + grace;
         self.shared.stopping.store(true, Ordering::Release);
         let doors = std::mem::take(&mut self.doors);
@@ -166,7 +166,7 @@ impl Server {
             if !is_done {
                 quiet_since = None;
             }
-            if is_done && (lingering == 0 || now >= since + FAREWELL) || now >= deadline {
+            if is_done && (lingering == 0 || now >= since + FAREWELL) || now >= deadline || is_enough() {
                 return busy;
             }
             std::thread::sleep(STOP_PAUSE);
