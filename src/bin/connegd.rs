@@ -11,7 +11,7 @@ use std::time::Instant;
 use clap::Parser;
 use connegd::build::{self, BuildError, Config, Prior, Snapshot, Summary, Survey};
 use connegd::cli::args::Connegd;
-use connegd::cli::control::Control;
+use connegd::cli::control::{Control, End};
 use connegd::cli::limits::ServerSettings;
 use connegd::cli::message::{self, Outcome};
 use connegd::cli::progress::Progress;
@@ -49,7 +49,7 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
     }
     // All threads are there before anybody is served.
     control.look_when_asked(live.look)?;
-    std::thread::Builder::new().name("live".into()).spawn(live.follow)?;
+    control.follow(live.follow)?;
     control.begin_to_serve();
     let server = Server::start(live.hosts, listeners, Options { workers, limits }, messages.clone())?;
     for address in server.addresses() {
@@ -57,14 +57,20 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
     }
     stdout().flush()?;
     control.is_ready();
-    control.wait_for_end();
+    let end = control.wait_for_end();
+    if end == End::Blind {
+        messages.say("changes are not followed any more, so it ends once the answers that were begun are out");
+    }
     let began = Instant::now();
     let unfinished = server.stop(settings.grace, || control.must_end_at_once());
     if unfinished > 0 {
         let (answers, waited) = (counted(unfinished, "answer was", "answers were"), began.elapsed().as_secs());
         messages.say(&format!("{answers} still on the way after {waited} s"));
     }
-    Ok(Outcome::Done)
+    match end {
+        End::Told => Ok(Outcome::Done),
+        End::Blind => Err("it must be started again, since changes were not followed any more".into()),
+    }
 }
 
 /// A number of things in words.

@@ -1,6 +1,7 @@
 //! What a server is told from outside, by signals, and what it tells the service manager that has started it.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use sd_notify::NotifyState;
@@ -33,6 +34,17 @@ struct State {
     must_end: bool,
     /// Somebody has said so once more.
     must_end_at_once: bool,
+    /// Nobody follows changes any more.
+    is_blind: bool,
+}
+
+/// Why a server must end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was told to.
+    Told,
+    /// Nobody follows changes any more.
+    Blind,
 }
 
 impl Control {
@@ -109,6 +121,21 @@ impl Control {
         Ok(())
     }
 
+    /// Lets a thread `follow` changes for as long as the process lives. If it fails, the server must end.
+    ///
+    /// # Errors
+    ///
+    /// If there is no thread to be had.
+    pub fn follow(&self, follow: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let control = self.clone();
+        std::thread::Builder::new().name("live".into()).spawn(move || {
+            // Nothing of it is used again.
+            let _ = catch_unwind(AssertUnwindSafe(follow));
+            control.change(|state| state.is_blind = true);
+        })?;
+        Ok(())
+    }
+
     /// The server is ready.
     pub fn is_ready(&self) {
         self.tell_manager(&[NotifyState::Ready]);
@@ -116,9 +143,13 @@ impl Control {
     }
 
     /// Waits until the server must end.
-    pub fn wait_for_end(&self) {
-        drop(self.wait_until(|state| state.must_end));
+    pub fn wait_for_end(&self) -> End {
+        let end = match self.wait_until(|state| state.must_end || state.is_blind).must_end {
+            true => End::Told,
+            false => End::Blind,
+        };
         self.tell_manager(&[NotifyState::Stopping]);
+        end
     }
 
     /// Whether the server has been told to end a second time: whoever does that does not want to wait.
@@ -134,5 +165,26 @@ impl Control {
             // It would not be told of the failure either.
             let _ = sd_notify::notify(news);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_follows_nothing_any_more_must_end() {
+        let control = Control::default();
+        control.follow(|| panic!("on purpose")).expect("a thread");
+        assert_eq!(control.wait_for_end(), End::Blind);
+        let control = Control::default();
+        control.begin_to_serve();
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        control.follow(move || receiver.iter().for_each(drop)).expect("a thread");
+        control.end();
+        assert_eq!((control.wait_for_end(), control.must_end_at_once()), (End::Told, false));
+        control.end();
+        assert!(control.must_end_at_once());
+        drop(sender);
     }
 }
