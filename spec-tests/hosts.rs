@@ -545,6 +545,31 @@ fn a_site_that_is_withdrawn_has_no_part_in_refusals() {
     assert_eq!(refused(), (400, None));
 }
 
+#[test]
+fn connections_give_way_to_webroots() {
+    let hosts = Hosts::of(&["first.test"]);
+    let (manager, inner) = (Manager::new(), hosts.command());
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 110 && exec \"$0\" \"$@\" --keep-alive-timeout 3600"]);
+    command.arg(inner.get_program()).args(inner.get_args()).stdin(Stdio::null()).stderr(Stdio::piped());
+    let server = manager.start(command);
+    // As many as there may be besides one webroot, all idle.
+    let mut idle: Vec<_> = (0..69).map(|_| server.connect()).collect();
+    for connection in &mut idle {
+        connection.send("GET / HTTP/1.1\r\nHost: first.test\r\n\r\n");
+        assert_eq!(connection.receive(false).status, 200);
+    }
+    let one = webroot("one");
+    (0..60).for_each(|number| rename_over(&one, &hosts.path(&format!("h{number}.test"))));
+    // Nobody else connects meanwhile.
+    eventually("there is room for as many as may be", || held(&server) == 2 * 33);
+    for _ in 0..69 {
+        assert_eq!(found(&server, "first.test"), "first.test");
+    }
+    let messages = server.messages();
+    assert!(messages.contains("33 webroots are served, and there is room for no more"), "{messages}");
+}
+
 /// Who starts a server with a pipe that nobody reads does not stop it.
 #[test]
 fn nobody_waits_for_who_should_read_the_messages() {

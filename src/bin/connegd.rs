@@ -16,7 +16,9 @@ use connegd::cli::limits::ServerSettings;
 use connegd::cli::message::{self, Outcome};
 use connegd::cli::progress::Progress;
 use connegd::live::{Directory, News, Pack, Scrubber, Tree, Verify};
-use connegd::runtime::{HostName, Hosts, Listener, Messages, Options, Server, Site, raise_descriptors, start_workers};
+use connegd::runtime::{
+    HostName, Hosts, Listener, Means, Messages, Options, Server, Site, raise_descriptors, start_workers,
+};
 use connegd::sys;
 use connegd::webroot::Mapped;
 
@@ -43,8 +45,8 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
     let live = Live::open(arguments, settings.verify, &messages)?;
     // Until here nobody waits for an answer.
     message::print_in_background(PROGRAM)?;
-    let mut limits = settings.limits;
-    if let Some(why) = limits.fit_means(workers, live.webroots) {
+    let limits = settings.limits;
+    if let Some(why) = limits.shortage(live.hosts.count(), &Means::of_process(workers)) {
         messages.say(&why);
     }
     // All threads are there before anybody is served.
@@ -101,7 +103,6 @@ fn listeners(settings: &ServerSettings) -> Result<Vec<Listener>, Box<dyn Error>>
 /// What is served, and what keeps it up to date.
 struct Live {
     hosts: Arc<Hosts>,
-    webroots: usize,
     /// Follows changes, for ever.
     follow: Box<dyn FnOnce() + Send>,
     /// Looks at everything, and returns when that is done.
@@ -133,7 +134,6 @@ impl Live {
     fn directory(directory: Directory) -> Live {
         Live {
             hosts: directory.hosts(),
-            webroots: directory.served(),
             look: Box::new(directory.rescan()),
             follow: Box::new(move || directory.follow()),
         }
@@ -156,7 +156,7 @@ impl Live {
         packer.report.inner().finish(&summary);
         packer.report = packer.report.then(Progress::in_passing(PROGRAM));
         let (hosts, look) = (packer.hosts.clone(), Box::new(tree.repack()));
-        Ok(Live { hosts, webroots: 1, look, follow: Box::new(move || tree.follow(snapshot, packer)) })
+        Ok(Live { hosts, look, follow: Box::new(move || tree.follow(snapshot, packer)) })
     }
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::date;
-use super::limits::Limits;
+use super::hosts::Hosts;
+use super::limits::{Limits, Means};
 use super::phase::{Clock, Deadlines, Phase, State, TICK};
 use crate::sys;
 
@@ -19,7 +20,10 @@ const GIVE_WAY: usize = 64;
 #[derive(Debug)]
 pub(super) struct Connections {
     workers: usize,
-    most: usize,
+    limits: Limits,
+    means: Means,
+    /// Webroots and connections share what the process may have.
+    hosts: Arc<Hosts>,
     most_per_client: usize,
     pub clock: Clock,
     pub deadlines: Deadlines,
@@ -75,14 +79,16 @@ pub(super) struct Remaining {
 }
 
 impl Connections {
-    pub fn new(limits: &Limits, workers: usize) -> Connections {
+    pub fn new(limits: &Limits, workers: usize, hosts: Arc<Hosts>) -> Connections {
         let most_per_client = match limits.connections_per_address {
             0 => usize::MAX,
             most => most,
         };
         Connections {
             workers,
-            most: limits.connections,
+            limits: *limits,
+            means: Means::of_process(workers),
+            hosts,
             most_per_client,
             clock: Clock::new(),
             deadlines: Deadlines::of(limits),
@@ -110,13 +116,20 @@ impl Connections {
         Some(Membership { connections: self.clone(), key, state })
     }
 
+    /// How many there may be: fewer if there are more webroots.
+    fn most(&self) -> usize {
+        self.limits.connections_besides(self.hosts.count(), &self.means)
+    }
+
     /// Whether there is room for one more.
     pub fn has_room(&self) -> bool {
-        self.table().members.len() < self.most
+        self.table().members.len() < self.most()
     }
 
     /// Ends a few of those that have been waiting longest for their clients, so that there is room for others.
     pub fn make_room(&self) {
+        let most = self.most();
+        let surplus = self.table().members.len().saturating_sub(most);
         // The clock is coarse; of those that began at once the oldest go first.
         let mut waiting: Vec<_> = {
             let table = self.table();
@@ -124,7 +137,7 @@ impl Connections {
             let waits = members.filter_map(|member| Some((member.number, member.state.wait()?, member.state.clone())));
             waits.map(|(number, wait, state)| ((wait.began(&self.deadlines), number), wait, state)).collect()
         };
-        let count = (self.most / GIVE_WAY).clamp(1, waiting.len().max(1));
+        let count = surplus.max(most / GIVE_WAY).clamp(1, waiting.len().max(1));
         if count < waiting.len() {
             waiting.select_nth_unstable_by_key(count, |(age, ..)| *age);
             waiting.truncate(count);
@@ -185,6 +198,10 @@ impl Connections {
                 states.filter(|state| state.expire(now)).cloned().collect()
             };
             self.wake(late);
+            // Webroots that have come may be waiting for the descriptors of connections.
+            if self.table().members.len() > self.most() {
+                self.make_room();
+            }
         }
     }
 }
@@ -205,7 +222,11 @@ mod tests {
     use super::*;
 
     fn connections(connections: usize, connections_per_address: usize) -> Arc<Connections> {
-        Arc::new(Connections::new(&Limits { connections, connections_per_address, ..Limits::default() }, 1))
+        Arc::new(Connections::new(
+            &Limits { connections, connections_per_address, ..Limits::default() },
+            1,
+            Arc::default(),
+        ))
     }
 
     fn address(text: &str) -> IpAddr {

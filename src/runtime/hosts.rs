@@ -109,6 +109,12 @@ impl Hosts {
         self.table.load().default.as_ref().map(|host| host.load())
     }
 
+    /// How many names have something of their own to serve.
+    pub fn count(&self) -> usize {
+        let table = self.table.load();
+        table.exact.len() + table.below.len() + usize::from(table.default.is_some())
+    }
+
     /// Lets hosts serve these sites from now on, and others nothing of their own any more.
     pub fn change(&self, sites: impl IntoIterator<Item = (HostName, Arc<Site>)>, gone: &[HostName]) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);

@@ -50,26 +50,59 @@ const OTHER_DESCRIPTORS: (usize, usize) = (32, 4);
 /// Stretches of memory that are no stacks'.
 const OTHER_MAPS: usize = 1024;
 
-impl Limits {
-    /// Lowers the number of connections to what this process has descriptors and stacks for besides `webroots`, each of
-    /// which is a descriptor and a map. Returns what there is to be said about that.
-    pub fn fit_means(&mut self, workers: usize, webroots: usize) -> Option<String> {
+/// What this process may have.
+#[derive(Clone, Copy, Debug)]
+pub struct Means {
+    descriptors: usize,
+    maps: usize,
+    workers: usize,
+}
+
+impl Means {
+    /// Asks the kernel, for a server with so many workers.
+    pub fn of_process(workers: usize) -> Means {
+        Means { descriptors: descriptors(), maps: maps(), workers }
+    }
+
+    /// How many connections there are descriptors and stacks for besides `webroots`, each of which is a descriptor and a
+    /// map; and the reason, as the end of a sentence.
+    fn connections(&self, webroots: usize) -> (usize, Shortage) {
         // While some are replaced there are more.
         let webroots = webroots + webroots / 8;
-        let others = OTHER_DESCRIPTORS.0 + OTHER_DESCRIPTORS.1 * workers + webroots;
-        let descriptors = descriptors();
+        let others = OTHER_DESCRIPTORS.0 + OTHER_DESCRIPTORS.1 * self.workers + webroots;
+        let by_descriptors = self.descriptors.saturating_sub(others);
         // A stack and the guard at its end are two maps.
-        let stacks = maps().saturating_sub(OTHER_MAPS + webroots) / 2;
-        let means = [
-            (descriptors.saturating_sub(others), format!("it may have {descriptors} files open (ulimit -Hn)")),
-            (stacks, "vm.max_map_count allows no more stacks".to_string()),
-        ];
-        let (most, why) = means.into_iter().min_by_key(|(most, _)| *most)?;
-        if self.connections <= most {
-            return None;
+        let by_maps = self.maps.saturating_sub(OTHER_MAPS + webroots) / 2;
+        if by_descriptors <= by_maps {
+            (by_descriptors.max(1), Shortage::Descriptors)
+        } else {
+            (by_maps.max(1), Shortage::Maps)
         }
-        let wanted = std::mem::replace(&mut self.connections, most.max(1));
-        Some(format!("at most {} connections instead of {wanted}, since {why}", self.connections))
+    }
+}
+
+/// What there is least of.
+enum Shortage {
+    Descriptors,
+    Maps,
+}
+
+impl Limits {
+    /// How many connections there may be besides so many open webroots.
+    pub(super) fn connections_besides(&self, webroots: usize, means: &Means) -> usize {
+        self.connections.min(means.connections(webroots).0)
+    }
+
+    /// What there is to be said if there is no room for as many connections as there may be besides `webroots`.
+    pub fn shortage(&self, webroots: usize, means: &Means) -> Option<String> {
+        let (most, shortage) = means.connections(webroots);
+        let wanted = self.connections;
+        let why = match shortage {
+            _ if wanted <= most => return None,
+            Shortage::Descriptors => format!("it may have {} files open (ulimit -Hn)", means.descriptors),
+            Shortage::Maps => "vm.max_map_count allows no more stacks".to_string(),
+        };
+        Some(format!("at most {most} connections instead of {wanted}, since {why}"))
     }
 }
 

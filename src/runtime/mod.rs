@@ -18,7 +18,7 @@ mod site;
 mod socket;
 
 pub use hosts::{HostName, Hosts, Serving};
-pub use limits::{Limits, most_webroots, raise_descriptors};
+pub use limits::{Limits, Means, most_webroots, raise_descriptors};
 pub use listener::Listener;
 pub use messages::Messages;
 pub use phase::Phase;

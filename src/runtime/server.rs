@@ -103,8 +103,8 @@ impl Server {
         options: Options,
         messages: Messages,
     ) -> io::Result<Server> {
+        let connections = Arc::new(Connections::new(&options.limits, options.workers, hosts.clone()));
         let shared = Shared { hosts, limits: options.limits, messages, stopping: AtomicBool::new(false) };
-        let connections = Arc::new(Connections::new(&options.limits, options.workers));
         let open = Arc::new(AtomicUsize::new(0));
         let mut server = Server { shared: Arc::new(shared), connections, doors: Vec::new(), open };
         date::tick();
