@@ -58,7 +58,7 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
         writeln!(stdout(), "listening on http://{address}")?;
     }
     stdout().flush()?;
-    control.is_ready();
+    control.announce();
     let end = control.wait_for_end();
     if end == End::Blind {
         messages.say("changes are not followed any more, so it ends once the answers that were begun are out");

@@ -136,8 +136,8 @@ impl Control {
         Ok(())
     }
 
-    /// The server is ready.
-    pub fn is_ready(&self) {
+    /// Says that the server is ready.
+    pub fn announce(&self) {
         self.tell_manager(&[NotifyState::Ready]);
         self.change(|state| state.is_ready = true);
     }
