@@ -167,9 +167,15 @@ impl Directory {
         let mut directory = Directory::new(directory_of(path), Names::Only(name.into()), verify, messages)?;
         directory.follow_name(name);
         // Whoever has started the server waits for the first one, even if it is still being written.
+        let mut is_said = false;
         loop {
             match find(&directory.path.join(name), None, verify) {
-                Finding::Unfinished => std::thread::sleep(WRITING),
+                Finding::Unfinished => {
+                    if !std::mem::replace(&mut is_said, true) {
+                        directory.say(name, "somebody is writing to it; it is served when that is done");
+                    }
+                    std::thread::sleep(WRITING);
+                }
                 Finding::Absent => return Err(path.metadata().err().unwrap_or(io::ErrorKind::NotFound.into())),
                 Finding::Refused { reason, .. } => return Err(io::Error::other(reason)),
                 finding => {
@@ -589,6 +595,7 @@ fn find(path: &Path, seen: Option<Fingerprint>, verify: Verify) -> Finding {
     };
     if verify == Verify::Open
         && let Some(damage) = check::contents(&mapped.webroot()).into_iter().next()
+        && mapped.is_intact()
     {
         return refused(damage.what, Until::Changed);
     }
