@@ -12,7 +12,7 @@ pub fn key(number: usize) -> String {
 }
 
 /// Writes a webroot of `count` negotiated resources, each between HTML and Markdown, with contents of a few bytes.
-pub fn write_webroot<W: Write + Seek>(count: usize, out: W) -> Result<W, WriteError> {
+pub fn write_webroot<W: Write + Seek + Send>(count: usize, out: W) -> Result<W, WriteError> {
     let mut writer = Writer::new(out)?;
     let settings = writer.add_settings(&Settings::default())?;
     let mut resources = Vec::with_capacity(count);

@@ -39,7 +39,7 @@ pub struct Representations {
     /// Last-Modified in seconds since 1970, if it is to be sent.
     pub modified: Option<u64>,
     /// What it lists, if it is a type map that is to be read.
-    pub type_map: Option<MapFile>,
+    pub type_map: Option<Box<MapFile>>,
 }
 
 /// A type map: its text, and what it says.
@@ -98,7 +98,9 @@ pub fn group<W: std::io::Write + std::io::Seek>(
         site,
         configs,
         writer,
-        targets: IndexMap::with_capacity_and_hasher(2 * site.tree.files.len(), FxBuildHasher),
+        literal: Vec::with_capacity(site.tree.files.len()),
+        negotiated: Vec::with_capacity(site.negotiated().len()),
+        others: IndexMap::default(),
         counts: Counts::default(),
         notes: Vec::new(),
         missing: Vec::new(),
@@ -110,10 +112,16 @@ pub fn group<W: std::io::Write + std::io::Seek>(
     grouping.add_listings(negotiate)?;
     grouping.add_hidden_names();
     grouping.add_redirects();
-    let counts = Counts { resources: grouping.targets.len() as u64, ..grouping.counts };
-    let Grouping { targets, notes, missing, .. } = grouping;
-    let mut resources: Vec<_> = targets.into_iter().collect();
+    let Grouping { literal, negotiated, others, counts, notes, missing, .. } = grouping;
+    let files = site.tree.files.iter().map(|file| file.key.as_slice()).zip(literal);
+    let names = site.negotiated().map(|(name, _)| name).zip(negotiated);
+    let names = names.filter_map(|(name, target)| Some((name, target?)));
+    let mut resources = Vec::with_capacity(files.len() + site.negotiated().len() + others.len());
+    let found = files.chain(names).filter(|(key, _)| !others.contains_key(*key));
+    resources.extend(found.map(|(key, target)| (key.to_vec(), target)));
+    resources.extend(others);
     resources.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let counts = Counts { resources: resources.len() as u64, ..counts };
     Ok(Grouped { resources, counts, notes, missing })
 }
 
@@ -121,7 +129,12 @@ struct Grouping<'a, W> {
     site: &'a Site<'a>,
     configs: &'a Configs,
     writer: &'a mut Writer<W>,
-    targets: IndexMap<Vec<u8>, TargetDraft, FxBuildHasher>,
+    /// What files answer to their whole names, in their order.
+    literal: Vec<TargetDraft>,
+    /// What the names with candidates answer, in their order; nothing where something else does.
+    negotiated: Vec<Option<TargetDraft>>,
+    /// What all others answer, and some of those, too: then this counts.
+    others: IndexMap<Vec<u8>, TargetDraft, FxBuildHasher>,
     counts: Counts,
     notes: Vec<Note>,
     missing: Vec<Note>,
@@ -142,7 +155,7 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
         for number in 0..self.site.tree.files.len() {
             self.note_map(number);
             let target = self.literal(number, None)?;
-            self.targets.insert(self.site.tree.files[number].key.clone(), target);
+            self.literal.push(target);
         }
         Ok(())
     }
@@ -165,7 +178,7 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
             if let [key @ .., b'/'] = &directory[..]
                 && !key.is_empty()
             {
-                self.targets.insert(key.to_vec(), moved(escaped(directory)));
+                self.others.insert(key.to_vec(), moved(escaped(directory)));
             }
         }
     }
@@ -173,12 +186,9 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
     fn add_negotiated(&mut self) -> Result<(), WriteError> {
         let site = self.site;
         for (key, candidates) in site.negotiated() {
-            if self.targets.contains_key(key) {
-                continue; // a directory of that name answers (R17)
-            }
-            if let Some(target) = self.negotiated(candidates, None)? {
-                self.targets.insert(key.to_vec(), target);
-            }
+            let hidden = self.others.contains_key(key); // a directory of that name answers (R17)
+            let target = if hidden { None } else { self.negotiated(candidates, None)? };
+            self.negotiated.push(target);
         }
         Ok(())
     }
@@ -329,17 +339,17 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
             }
             let alternatives = self.alternatives(&found, config)?;
             let settings = self.writer.add_settings(&config.settings)?;
-            self.targets.insert(directory.clone(), TargetDraft::Index(alternatives, settings));
+            self.others.insert(directory.clone(), TargetDraft::Index(alternatives, settings));
         }
         Ok(())
     }
 
     /// `/dir/` where nothing else answers and the author wants it listed.
     fn add_listings(&mut self, negotiate: bool) -> Result<(), WriteError> {
-        let listings = Listings::of(self.site, self.configs, |directory| self.targets.contains_key(directory));
+        let listings = Listings::of(self.site, self.configs, |directory| self.others.contains_key(directory));
         for page in listings.pages() {
             let target = self.listing(&page, negotiate)?;
-            self.targets.insert(page.directory.to_vec(), target);
+            self.others.insert(page.directory.to_vec(), target);
         }
         Ok(())
     }
@@ -394,7 +404,7 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
     fn add_hidden_names(&mut self) {
         for (key, numbers) in self.site.hidden() {
             if self.config(numbers[0]).settings.policy == Policy::Apache {
-                self.targets.insert(key.clone(), TargetDraft::Failure(Status::NotFound));
+                self.others.insert(key.clone(), TargetDraft::Failure(Status::NotFound));
             }
         }
     }
@@ -409,7 +419,9 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
                     "leads below itself, so who asks there for what does not exist is redirected again and again";
                 self.note_redirect(&redirect.key, what);
             }
-            match self.targets.insert(key, redirect.target()) {
+            let hidden = self.target(&key).cloned();
+            self.others.insert(key, redirect.target());
+            match hidden {
                 None | Some(TargetDraft::Redirect(..) | TargetDraft::Failure(_)) => {}
                 Some(hidden) => {
                     if let TargetDraft::Negotiated(NegotiatedDraft { run, .. }) = hidden {
@@ -420,6 +432,13 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
                 }
             }
         }
+    }
+
+    /// What is known so far of what a key answers.
+    fn target(&self, key: &[u8]) -> Option<&TargetDraft> {
+        let file = || self.literal.get(self.site.file(key)?);
+        let name = || self.negotiated.get(self.site.place(key)?)?.as_ref();
+        self.others.get(key).or_else(file).or_else(name)
     }
 
     fn note_redirect(&mut self, key: &[u8], what: &str) {
@@ -439,7 +458,7 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
         let mut alternatives = Vec::new();
         let counts = self.counts;
         for (key, named) in found {
-            alternatives.push(match (named, self.targets.get(key)) {
+            alternatives.push(match (named, self.target(key)) {
                 (None, _) => TargetDraft::Failure(Status::NotFound),
                 // What answers under the name itself answers here.
                 (Some(Named::File(_) | Named::Candidates(_)), Some(target)) if !shared && !is_redirect(target) => {

@@ -111,7 +111,7 @@ impl<'a> Context<'a> {
             || match behind_raw {
                 Found::Candidates(Candidates::Files(_)) => true,
                 Found::Candidates(Candidates::Map(inner)) => {
-                    self.site.known(*inner).type_map.as_ref().is_some_and(MapFile::is_transparent)
+                    self.site.known(*inner).type_map.as_deref().is_some_and(MapFile::is_transparent)
                 }
                 _ => false,
             };

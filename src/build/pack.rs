@@ -223,8 +223,11 @@ impl Packing<'_> {
         let duplicates_saved = writer.duplicates_saved();
         let former = prior.map(|prior| prior.webroot().webroot());
         let (_, mut written) = writer.finish(&resources, &site_notes, former)?;
+        // Nobody needs to wait until all that is given back, piece by piece.
+        let names = names.into_names();
+        rayon::spawn(move || drop((names, resources, files)));
         Ok(Summary {
-            files: files.len() as u64,
+            files: tree.files.len() as u64,
             bytes: tree.files.iter().map(|file| file.length).sum(),
             reused,
             resources: counts.resources,
@@ -362,7 +365,7 @@ struct Found<'p> {
     metadata: Metadata,
     /// Whether its type is that of its beginning.
     sniffed: bool,
-    type_map: Option<MapFile>,
+    type_map: Option<Box<MapFile>>,
     content: Content<'p>,
 }
 
@@ -389,7 +392,8 @@ fn find_out<'p>(
     }
     let type_map = match &content {
         Content::Held(content, _) if is_map => {
-            Some(MapFile { parsed: type_map::parse(content, config.settings.policy), content: content.clone() })
+            let parsed = type_map::parse(content, config.settings.policy);
+            Some(Box::new(MapFile { parsed, content: content.clone() }))
         }
         _ => None,
     };

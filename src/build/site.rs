@@ -69,6 +69,11 @@ impl<'a> Site<'a> {
         site
     }
 
+    /// All that it holds of its own, which takes a while to be dropped.
+    pub fn into_names(self) -> impl Send + 'static + use<> {
+        (self.candidates, self.hidden, self.decoded)
+    }
+
     /// What is known of a file, or of the plain form of one.
     pub fn known(&self, number: usize) -> &Representations {
         self.files.get(number).unwrap_or_else(|| &self.decoded[number - self.files.len()].known)
@@ -145,6 +150,11 @@ impl<'a> Site<'a> {
         self.candidates.get(key)
     }
 
+    /// Where among all names with candidates this one stands.
+    pub fn place(&self, name: &[u8]) -> Option<usize> {
+        self.candidates.get_index_of(name)
+    }
+
     /// Whether this is a type map without entries, which counts as nothing (R44).
     pub fn is_empty_map(&self, candidates: &Candidates) -> bool {
         let Candidates::Map(number) = candidates else { return false };
@@ -152,7 +162,7 @@ impl<'a> Site<'a> {
     }
 
     /// All names with candidates, sorted, and these.
-    pub fn negotiated(&self) -> impl Iterator<Item = (&[u8], &Candidates)> {
+    pub fn negotiated(&self) -> impl ExactSizeIterator<Item = (&[u8], &Candidates)> {
         self.candidates.iter().map(|(name, candidates)| (name.as_slice(), candidates))
     }
 

@@ -404,7 +404,10 @@ impl<W: Write + Seek> Writer<W> {
         resources: &[(Vec<u8>, TargetDraft)],
         notes: &[Note],
         former: Option<Webroot<'_>>,
-    ) -> Result<([u8; 16], W), WriteError> {
+    ) -> Result<([u8; 16], W), WriteError>
+    where
+        W: Send,
+    {
         let keys: Vec<_> = resources.iter().map(|(key, _)| key.as_slice()).collect();
         let table = match former.and_then(|former| former.table_of(&keys)) {
             Some(table) => table,
@@ -464,6 +467,8 @@ impl<W: Write + Seek> Writer<W> {
         self.out.write_all(&page)?;
         self.out.seek(SeekFrom::Start(self.position))?;
         self.out.flush()?;
+        // Nobody needs to wait until so much memory is given back.
+        rayon::spawn(move || drop((records, targets, variants, entries, bodies, strings, self.by_digest)));
         Ok((build_id, self.out))
     }
 
@@ -521,13 +526,16 @@ impl<W: Write + Seek> Writer<W> {
         &mut self,
         records: &[T],
         summer: &mut Summer,
-    ) -> Result<SectionRecord, WriteError> {
+    ) -> Result<SectionRecord, WriteError>
+    where
+        W: Send,
+    {
         let padding = self.pad_to(8)?;
         summer.update(&[0; 8][..padding as usize]);
         let bytes = records.as_bytes();
-        summer.update(bytes);
         let section = SectionRecord { offset: self.position.into(), length: (bytes.len() as u64).into() };
-        self.write(bytes)?;
+        let (written, ()) = rayon::join(|| self.write(bytes), || summer.update(bytes));
+        written?;
         Ok(section)
     }
 
