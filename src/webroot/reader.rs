@@ -1,6 +1,8 @@
 //! Bytes → a webroot, checked once; afterwards every accessor has an answer.
 
+use std::hash::Hasher;
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use twox_hash::XxHash3_64;
@@ -81,8 +83,9 @@ impl Layout {
             settings: Vec::new(),
         };
         let webroot = layout.view(bytes);
+        let courtesy = Courtesy::begin();
         let (checksum, records) =
-            in_two(index.len(), || check_index_checksum(index, header), || check_records(&webroot));
+            in_two(index.len(), || check_index_checksum(index, header, courtesy), || check_records(&webroot, courtesy));
         // Where the bytes are not those that were written, it means nothing what the records say.
         checksum.and(records)?;
         let settings = check_settings(&webroot)?;
@@ -124,6 +127,31 @@ fn check_header(bytes: &[u8]) -> Result<&Header, OpenError> {
     Ok(header)
 }
 
+/// So much is checked before others are let through: bytes, and records. Either takes some 50 µs.
+const PIECE: usize = 1 << 18;
+const FEW: usize = 4096;
+/// So long others are let through.
+const COURTESY: Duration = Duration::from_millis(60);
+
+/// Lets who serves have the processor whenever something has been checked: else they would wait for as long as the kernel
+/// lets a thread run, milliseconds. Where they need all of it that ends after a while, or nothing would ever be checked.
+#[derive(Clone, Copy)]
+struct Courtesy {
+    until: Instant,
+}
+
+impl Courtesy {
+    fn begin() -> Courtesy {
+        Courtesy { until: Instant::now() + COURTESY }
+    }
+
+    fn pause(self) {
+        if Instant::now() < self.until {
+            std::thread::yield_now();
+        }
+    }
+}
+
 /// An index of fewer bytes is checked by one thread: it takes no longer than to find another one.
 const LONG_INDEX: usize = 8 << 20;
 
@@ -139,8 +167,13 @@ fn index_of<'a>(bytes: &'a [u8], header: &Header) -> Result<&'a [u8], OpenError>
     index.ok_or(OpenError::BadSection { section: SECTIONS[BODIES], reason: "they end beyond the file" })
 }
 
-fn check_index_checksum(index: &[u8], header: &Header) -> Result<(), OpenError> {
-    let (found, expected) = (XxHash3_64::oneshot(index), header.index_checksum.get());
+fn check_index_checksum(index: &[u8], header: &Header, courtesy: Courtesy) -> Result<(), OpenError> {
+    let mut hasher = XxHash3_64::new();
+    for piece in index.chunks(PIECE) {
+        hasher.write(piece);
+        courtesy.pause();
+    }
+    let (found, expected) = (hasher.finish(), header.index_checksum.get());
     if found != expected {
         return Err(OpenError::IndexDamaged { offset: header.index_start.get(), found, expected });
     }
@@ -173,13 +206,13 @@ fn check_sections(header: &Header, index_start: usize, file_length: usize) -> Re
 }
 
 /// Checks every record. Each section is passed over once: a long one does not stay in the caches.
-fn check_records(webroot: &Webroot<'_>) -> Result<(), OpenError> {
-    check_bodies(webroot)?;
-    check_variants(webroot)?;
-    check_entries(webroot)?;
-    check_targets(webroot)?;
+fn check_records(webroot: &Webroot<'_>, courtesy: Courtesy) -> Result<(), OpenError> {
+    check_bodies(webroot, courtesy)?;
+    check_variants(webroot, courtesy)?;
+    check_entries(webroot, courtesy)?;
+    check_targets(webroot, courtesy)?;
     for section in [SETTINGS, NOTES] {
-        check_each(webroot, section, |string| check_string(webroot, *string))?;
+        check_each(webroot, section, courtesy, |string| check_string(webroot, *string))?;
     }
     Ok(())
 }
@@ -188,12 +221,17 @@ fn check_records(webroot: &Webroot<'_>) -> Result<(), OpenError> {
 fn check_each<T: FromBytes + KnownLayout + Immutable + Unaligned>(
     webroot: &Webroot<'_>,
     section: usize,
+    courtesy: Courtesy,
     mut check: impl FnMut(&T) -> Result<(), &'static str>,
 ) -> Result<(), OpenError> {
-    let mut records = webroot.records::<T>(section).iter().enumerate();
-    records.try_for_each(|(number, record)| {
-        check(record).map_err(|reason| OpenError::BadRecord { section: SECTIONS[section], number, reason })
-    })
+    for (piece, records) in webroot.records::<T>(section).chunks(FEW).enumerate() {
+        for (place, record) in records.iter().enumerate() {
+            let number = piece * FEW + place;
+            check(record).map_err(|reason| OpenError::BadRecord { section: SECTIONS[section], number, reason })?;
+        }
+        courtesy.pause();
+    }
+    Ok(())
 }
 
 fn check_string(webroot: &Webroot<'_>, string: StringRef) -> Result<(), &'static str> {
@@ -206,9 +244,9 @@ fn lies_within(first: U64, count: U32, length: usize) -> bool {
     first.get().checked_add(count.get().into()).is_some_and(|end| end <= length as u64)
 }
 
-fn check_bodies(webroot: &Webroot<'_>) -> Result<(), OpenError> {
+fn check_bodies(webroot: &Webroot<'_>, courtesy: Courtesy) -> Result<(), OpenError> {
     let mut previous_end = PAGE;
-    check_each(webroot, BODIES, |body: &BodyRecord| {
+    check_each(webroot, BODIES, courtesy, |body: &BodyRecord| {
         let (offset, length) = (body.offset.get(), body.length.get());
         if offset < previous_end {
             return Err("it overlaps the one before it");
@@ -219,10 +257,10 @@ fn check_bodies(webroot: &Webroot<'_>) -> Result<(), OpenError> {
     })
 }
 
-fn check_variants(webroot: &Webroot<'_>) -> Result<(), OpenError> {
+fn check_variants(webroot: &Webroot<'_>, courtesy: Courtesy) -> Result<(), OpenError> {
     let bodies = webroot.records::<BodyRecord>(BODIES);
     let entries = webroot.records::<EntryRecord>(ENTRIES);
-    check_each(webroot, VARIANTS, |variant: &VariantRecord| {
+    check_each(webroot, VARIANTS, courtesy, |variant: &VariantRecord| {
         check_string(webroot, variant.block)?;
         check_string(webroot, variant.file_name)?;
         for symbol in [variant.media_type, variant.charset, variant.languages, variant.codings] {
@@ -252,8 +290,8 @@ fn check_variants(webroot: &Webroot<'_>) -> Result<(), OpenError> {
     })
 }
 
-fn check_entries(webroot: &Webroot<'_>) -> Result<(), OpenError> {
-    check_each(webroot, ENTRIES, |entry: &EntryRecord| {
+fn check_entries(webroot: &Webroot<'_>, courtesy: Courtesy) -> Result<(), OpenError> {
+    check_each(webroot, ENTRIES, courtesy, |entry: &EntryRecord| {
         check_string(webroot, entry.description)?;
         let TargetRecord { kind, first, count, .. } = entry.outcome;
         let within = lies_within(first, count, webroot.strings.len());
@@ -276,7 +314,7 @@ fn redirect_status(flags: u8) -> Option<Status> {
     status(300 + u64::from(flags)).filter(|status| Status::REDIRECTS.contains(status))
 }
 
-fn check_targets(webroot: &Webroot<'_>) -> Result<(), OpenError> {
+fn check_targets(webroot: &Webroot<'_>, courtesy: Courtesy) -> Result<(), OpenError> {
     let targets = webroot.records::<TargetRecord>(TARGETS).len();
     let variants = webroot.records::<VariantRecord>(VARIANTS).len();
     let settings = webroot.records::<StringRef>(SETTINGS).len();
@@ -298,11 +336,11 @@ fn check_targets(webroot: &Webroot<'_>) -> Result<(), OpenError> {
             _ => Err("it is of no known kind"),
         }
     };
-    check_each(webroot, RESOURCES, |resource: &ResourceRecord| {
+    check_each(webroot, RESOURCES, courtesy, |resource: &ResourceRecord| {
         check_string(webroot, resource.key)?;
         check(&resource.target, false)
     })?;
-    check_each(webroot, TARGETS, |target| check(target, true))
+    check_each(webroot, TARGETS, courtesy, |target| check(target, true))
 }
 
 fn check_settings(webroot: &Webroot<'_>) -> Result<Vec<Settings>, OpenError> {
