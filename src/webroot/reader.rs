@@ -145,8 +145,9 @@ impl Courtesy {
         Courtesy { until: Instant::now() + COURTESY }
     }
 
-    fn pause(self) {
-        if Instant::now() < self.until {
+    /// To be called after each piece; `is_whole` if it was as long as others.
+    fn pause(self, is_whole: bool) {
+        if is_whole && Instant::now() < self.until {
             std::thread::yield_now();
         }
     }
@@ -171,7 +172,7 @@ fn check_index_checksum(index: &[u8], header: &Header, courtesy: Courtesy) -> Re
     let mut hasher = XxHash3_64::new();
     for piece in index.chunks(PIECE) {
         hasher.write(piece);
-        courtesy.pause();
+        courtesy.pause(piece.len() == PIECE);
     }
     let (found, expected) = (hasher.finish(), header.index_checksum.get());
     if found != expected {
@@ -229,7 +230,7 @@ fn check_each<T: FromBytes + KnownLayout + Immutable + Unaligned>(
             let number = piece * FEW + place;
             check(record).map_err(|reason| OpenError::BadRecord { section: SECTIONS[section], number, reason })?;
         }
-        courtesy.pause();
+        courtesy.pause(records.len() == FEW);
     }
     Ok(())
 }
