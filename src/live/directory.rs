@@ -34,6 +34,8 @@ const ABSENCE: Duration = Duration::from_millis(40);
 const WRITING: Duration = Duration::from_millis(50);
 /// How long nobody must have written to a file, where the kernel does not tell whether anybody still can.
 const SETTLED: Duration = Duration::from_millis(200);
+/// So many names are looked at one after the other.
+const FEW: usize = 8;
 /// How often everything is looked at while something cannot be watched.
 const UNWATCHED: Duration = Duration::from_secs(1);
 
@@ -374,7 +376,11 @@ impl Directory {
             (name, finding)
         };
         let names: Vec<_> = names.into_iter().collect();
-        let findings = names.into_par_iter().map(look).collect();
+        // A few are looked at before other threads would be awake, which have to wait for a processor where there is much to do.
+        let findings = match names.len() {
+            0..=FEW => names.into_iter().map(look).collect(),
+            _ => names.into_par_iter().map(look).collect(),
+        };
         self.apply(findings);
     }
 
