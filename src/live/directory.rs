@@ -262,15 +262,19 @@ impl Directory {
         let now = Instant::now();
         let mut names: BTreeSet<_> =
             self.again.iter().filter(|(_, again)| **again <= now).map(|(name, _)| name.clone()).collect();
+        // There are several events about most paths.
+        let mut paths = BTreeSet::new();
         let mut anything = false;
         for event in events {
             match event {
-                Event::Anything | Event::Asked(_) => {
-                    self.watch.renew(Path::new("/"));
-                    anything = true;
-                }
-                Event::Changed(paths) => paths.iter().for_each(|path| anything |= self.happened(path, &mut names)),
+                Event::Anything | Event::Asked(_) => anything = true,
+                Event::Changed(changed) => paths.extend(changed),
             }
+        }
+        if anything {
+            self.watch.renew(Path::new("/"));
+        } else {
+            paths.into_iter().for_each(|path| anything |= self.happened(path, &mut names));
         }
         if self.watch.is_blind() {
             for path in self.watch.look_around() {

@@ -214,14 +214,14 @@ impl Tree {
 
     /// Notes what these events, or a look where nobody tells of any, make suspect. Returns whether that is anything.
     fn has_happened(&mut self, events: &[Event]) -> bool {
-        let mut moved = Vec::new();
+        let mut moved = BTreeSet::new();
         for event in events {
             match event {
-                Event::Anything | Event::Asked(_) => moved.push(PathBuf::from("/")),
+                Event::Anything | Event::Asked(_) => drop(moved.insert(PathBuf::from("/"))),
                 Event::Changed(paths) => {
                     for path in paths {
                         if self.watch.watches(path) || self.way.leads_through(path) {
-                            moved.push(path.clone());
+                            moved.insert(path.clone());
                         }
                         self.suspects.keys.extend(self.key_of(path));
                     }
@@ -229,7 +229,7 @@ impl Tree {
             }
         }
         if !events.is_empty() && std::mem::take(&mut self.suspects.unread) {
-            moved.push(self.way.end.clone());
+            moved.insert(self.way.end.clone());
         }
         moved.iter().for_each(|path| self.watch.renew(path));
         if self.watch.is_blind() {
