@@ -119,6 +119,15 @@ impl Accepting {
         (self.socket.waker(), self.socket.worker())
     }
 
+    /// Lets everybody else on this worker have a turn, also those for whom the runtime has yet to look.
+    pub fn let_others(&self) {
+        let (waker, worker) = self.waker();
+        // Without memory for a stack nobody has a turn; there will be when one of them ends.
+        if sys::spawn(Some(worker), move || waker.wakeup()).is_ok() {
+            self.wait();
+        }
+    }
+
     /// Lets connections go to other processes from now on, as far as there are any. Returns whether some that are being
     /// made may still arrive here, so that it must be listened on for a while.
     pub fn yield_to_others(&self) -> bool {

@@ -25,6 +25,8 @@ use crate::sys;
 
 /// Stack of a coroutine in words of 8 bytes. Only what is used of it takes memory.
 const STACK: usize = 8 * 1024;
+/// So many are accepted before others have a turn: whoever connects without a pause must not keep all others waiting.
+const MOST_IN_A_ROW: usize = 32;
 /// How long to wait before accepting again when there is no descriptor or memory left.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long to wait for those to go who were asked to give way.
@@ -186,13 +188,20 @@ impl Server {
 
 /// Accepts connections until it is told to end, and then those that are there already.
 fn accept(accepting: &Accepting, closing: &AtomicBool, shared: &Arc<Shared>, connections: &Arc<Connections>) {
+    let mut in_a_row = 0;
     loop {
         let is_last = closing.load(Ordering::Acquire);
         if is_last && !accepting.is_mine() {
             return;
         }
         match accepting.accept() {
-            Ok(Some((stream, address))) => admit(stream, address, shared, connections),
+            Ok(Some((stream, address))) => {
+                admit(stream, address, shared, connections);
+                in_a_row += 1;
+                if in_a_row % MOST_IN_A_ROW == 0 && !is_last {
+                    accepting.let_others();
+                }
+            }
             Ok(None) if is_last => return,
             Ok(None) => accepting.wait(),
             // Whoever connected is gone again.
