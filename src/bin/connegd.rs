@@ -152,7 +152,7 @@ impl Live {
             served: None,
         };
         let survey = packer.survey()?;
-        let (summary, snapshot) = packer.pack_after(survey, None)?;
+        let (summary, snapshot, _) = packer.pack_after(survey, None)?;
         packer.report.inner().finish(&summary);
         packer.report = packer.report.then(Progress::in_passing(PROGRAM));
         let (hosts, look) = (packer.hosts.clone(), Box::new(tree.repack()));
@@ -178,9 +178,8 @@ impl Pack for Packer {
     }
 
     fn pack(&mut self, survey: Survey, former: &Snapshot) -> Result<Snapshot, BuildError> {
-        let before = self.served.clone();
-        let (summary, snapshot) = self.pack_after(survey, Some(former))?;
-        if before.map(|site| build_id(&site)) != self.served.as_ref().map(|site| build_id(site)) {
+        let (summary, snapshot, is_other) = self.pack_after(survey, Some(former))?;
+        if is_other {
             let (changes, took) = (snapshot.changes_since(former), summary.elapsed.as_secs_f64());
             self.messages.say(&format!("{}: packed again in {took:.2} s: {changes}", self.site.display()));
         }
@@ -189,26 +188,27 @@ impl Pack for Packer {
 }
 
 impl Packer {
-    /// Packs what was surveyed, and serves that unless it is the same as what is served.
-    fn pack_after(&mut self, survey: Survey, former: Option<&Snapshot>) -> Result<(Summary, Snapshot), BuildError> {
+    /// Packs what was surveyed, and serves that unless it is the same as what is served. Returns whether it is another.
+    fn pack_after(
+        &mut self,
+        survey: Survey,
+        former: Option<&Snapshot>,
+    ) -> Result<(Summary, Snapshot, bool), BuildError> {
         let file = tempfile::tempfile()?;
         let prior = self.served.as_ref().zip(former);
         let prior = prior.map(|(site, former)| Prior::new(site.mapped(), former.begun()).knowing(former));
         let (summary, snapshot) = survey.pack(&file, prior.as_ref(), &self.report)?;
         let mapped = Mapped::from_file(file).map_err(std::io::Error::other)?;
-        let site = Arc::new(Site::new(mapped, self.site.display().to_string()));
-        if self.served.as_ref().is_some_and(|served| build_id(served) == build_id(&site)) {
-            return Ok((summary, snapshot));
+        let build_id = mapped.webroot().build_id();
+        if self.served.as_ref().is_some_and(|served| served.webroot().build_id() == build_id) {
+            return Ok((summary, snapshot, false));
         }
+        let site = Arc::new(Site::new(mapped, self.site.display().to_string()));
         if let Some(scrubber) = &self.scrubber {
             scrubber.add(&site);
         }
         self.hosts.change([(HostName::Default, site.clone())], &[]);
         self.served = Some(site);
-        Ok((summary, snapshot))
+        Ok((summary, snapshot, true))
     }
-}
-
-fn build_id(site: &Site) -> [u8; 16] {
-    site.webroot().build_id()
 }

@@ -44,13 +44,14 @@ fn pack(arguments: &Build) -> Result<Outcome, Box<dyn Error>> {
     // Somebody may cut OUT short while contents are taken from it.
     sys::survive_truncation();
     // What changes while the first webroot is made is seen, and a signal that comes then is not lost.
-    let watching = if arguments.watch { Some(Watching::begin(arguments, site, out)?) } else { None };
+    let messages = Messages::new(|message| message::say(PROGRAM, message));
+    let watching = if arguments.watch { Some(Watching::begin(arguments, site, out, &messages)?) } else { None };
     let mut packer = Packer {
         arguments: arguments.clone(),
         site: site.clone(),
         out: out.clone(),
         report: News::new(Progress::new(PROGRAM, arguments.quiet)),
-        messages: Messages::new(|message| message::say(PROGRAM, message)),
+        messages,
         made: None,
     };
     let left = if arguments.fresh { None } else { left(site, out) };
@@ -75,10 +76,10 @@ struct Watching {
 }
 
 impl Watching {
-    fn begin(arguments: &Build, site: &Path, out: &Path) -> Result<Watching, Box<dyn Error>> {
+    fn begin(arguments: &Build, site: &Path, out: &Path, messages: &Messages) -> Result<Watching, Box<dyn Error>> {
         let signals = Signals::new([SIGTERM, SIGINT])?;
-        let messages = Messages::new(|message| message::say(PROGRAM, message));
-        let tree = Tree::watch(site, arguments.config.as_deref(), messages).map_err(|error| named(site, &error))?;
+        let tree =
+            Tree::watch(site, arguments.config.as_deref(), messages.clone()).map_err(|error| named(site, &error))?;
         Ok(Watching { signals, tree: tree.ignoring(out) })
     }
 }

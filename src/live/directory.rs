@@ -324,7 +324,7 @@ impl Directory {
     fn locate(&mut self) {
         let former = std::mem::take(&mut self.way);
         let former_end = former.end.clone();
-        self.way = self.watch.follow(former, || Way::of(Path::new("/"), &self.path));
+        self.way = self.watch.follow_path(former, &self.path);
         if self.way.end != former_end {
             self.watch.acquire(&self.way.end);
             self.watch.release(&former_end);

@@ -127,7 +127,7 @@ impl Tree {
     /// Finds out where the site is.
     fn locate(&mut self) {
         let former = std::mem::take(&mut self.way);
-        self.way = self.watch.follow(former, || Way::of(Path::new("/"), &self.site));
+        self.way = self.watch.follow_path(former, &self.site);
         self.watch.watch_tree(&self.way.end);
     }
 
@@ -138,7 +138,7 @@ impl Tree {
         let paths: BTreeSet<_> = paths.chain([self.root_settings.clone()]).collect();
         for path in paths {
             let way = former.remove(&path).unwrap_or_default();
-            let way = self.watch.follow(way, || Way::of(Path::new("/"), &path));
+            let way = self.watch.follow_path(way, &path);
             self.settings.insert(path, way);
         }
         for way in former.into_values() {

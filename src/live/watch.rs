@@ -114,6 +114,11 @@ impl Watch {
         known
     }
 
+    /// Watches the way that `path`, an absolute one, leads, instead of `former`, where it led before. Returns it.
+    pub fn follow_path(&mut self, former: Way, path: &Path) -> Way {
+        self.follow(former, || Way::of(Path::new("/"), path))
+    }
+
     /// Watches all that lies below `directory`, now and later, and nothing else in this way.
     pub fn watch_tree(&mut self, directory: &Path) {
         match self.tree.take() {

@@ -121,9 +121,8 @@ impl Accepting {
 
     /// Lets everybody else on this worker have a turn, also those for whom the runtime has yet to look.
     pub fn let_others(&self) {
-        let (waker, worker) = self.waker();
         // Without memory for a stack nobody has a turn; there will be when one of them ends.
-        if sys::spawn(Some(worker), move || waker.wakeup()).is_ok() {
+        if self.socket.wake_after_others().is_ok() {
             self.wait();
         }
     }

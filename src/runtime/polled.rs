@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use may::io::{CoIo, WaitIo, WaitIoWaker};
 
+use crate::sys;
+
 /// A socket that coroutines wait for.
 ///
 /// The runtime's own wrapper, `CoIo`, closes the socket before it has told the kernel to send no more events for its number:
@@ -36,6 +38,19 @@ impl<S: AsRawFd> Polled<S> {
     /// Waits for an event, or for the waker; returns the flags of the event, as epoll has them.
     pub fn wait(&self) -> usize {
         self.events.wait_io()
+    }
+
+    /// Has the next wait end as soon as everybody else on this worker has had a turn.
+    ///
+    /// The runtime runs what is ready to run before it looks for events, so yielding alone would change nothing. A new
+    /// coroutine is started only after that look.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for a stack; then nobody has a turn.
+    pub fn wake_after_others(&self) -> io::Result<()> {
+        let waker = self.waker();
+        sys::spawn(Some(self.worker()), move || waker.wakeup())
     }
 
     /// What ends a wait. To be used on the worker that [`Polled::worker`] stands for.

@@ -188,7 +188,7 @@ impl Server {
 
 /// Accepts connections until it is told to end, and then those that are there already.
 fn accept(accepting: &Accepting, closing: &AtomicBool, shared: &Arc<Shared>, connections: &Arc<Connections>) {
-    let mut in_a_row = 0;
+    let mut accepted = 0;
     loop {
         let is_last = closing.load(Ordering::Acquire);
         if is_last && !accepting.is_mine() {
@@ -197,8 +197,8 @@ fn accept(accepting: &Accepting, closing: &AtomicBool, shared: &Arc<Shared>, con
         match accepting.accept() {
             Ok(Some((stream, address))) => {
                 admit(stream, address, shared, connections);
-                in_a_row += 1;
-                if in_a_row % MOST_IN_A_ROW == 0 && !is_last {
+                accepted += 1;
+                if accepted % MOST_IN_A_ROW == 0 && !is_last {
                     accepting.let_others();
                 }
             }

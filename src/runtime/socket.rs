@@ -64,10 +64,7 @@ impl<'s> Socket<'s> {
         if self.moved < TURN {
             return Ok(());
         }
-        // The runtime runs what is ready to run before it looks for events, so yielding alone would change nothing. A
-        // new coroutine is started only after that look.
-        let waker = self.stream.waker();
-        sys::spawn(Some(self.stream.worker()), move || waker.wakeup())?;
+        self.stream.wake_after_others()?;
         self.pause();
         Ok(())
     }
