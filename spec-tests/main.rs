@@ -30,6 +30,7 @@ mod rfc9110_ranges;
 mod rfc9112_framing;
 mod rfc9112_messages;
 mod rfc9112_syntax;
+mod sending;
 mod signals;
 mod site_settings;
 mod support;

@@ -10,10 +10,11 @@ use std::time::Instant;
 
 use clap::Parser;
 use connegd::build::{self, BuildError, Config, Prior, Snapshot, Summary, Survey};
-use connegd::cli::args::Connegd;
+use connegd::cli::args::{Connegd, Sending};
 use connegd::cli::control::{Control, End};
 use connegd::cli::limits::ServerSettings;
 use connegd::cli::message::{self, Outcome};
+use connegd::cli::models::models;
 use connegd::cli::progress::Progress;
 use connegd::live::{Directory, News, Pack, Scrubber, Tree, Verify};
 use connegd::runtime::{
@@ -26,7 +27,10 @@ const PROGRAM: &str = "connegd";
 
 fn main() -> ExitCode {
     let arguments = Connegd::parse();
-    message::run(PROGRAM, || serve(&arguments))
+    message::run(PROGRAM, || match arguments.io {
+        Some(Sending::List) => Ok(stdout().write_all(models().as_bytes()).map(|()| Outcome::Done)?),
+        _ => serve(&arguments),
+    })
 }
 
 fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
@@ -46,14 +50,15 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
     // Until here nobody waits for an answer.
     message::print_in_background(PROGRAM)?;
     let limits = settings.limits;
-    if let Some(why) = limits.shortage(live.hosts.count(), &Means::of_process(workers)) {
+    if let Some(why) = limits.shortage(live.hosts.count(), &Means::of_process(workers, settings.model)) {
         messages.say(&why);
     }
     // All threads are there before anybody is served.
     control.look_when_asked(live.look)?;
     control.follow(live.follow)?;
     control.begin_to_serve();
-    let server = Server::start(live.hosts, listeners, Options { workers, limits }, messages.clone())?;
+    let server =
+        Server::start(live.hosts, listeners, Options { workers, limits, model: settings.model }, messages.clone())?;
     for address in server.addresses() {
         writeln!(stdout(), "listening on http://{address}")?;
     }
@@ -112,7 +117,7 @@ struct Live {
 impl Live {
     fn open(arguments: &Connegd, verify: Verify, messages: &Messages) -> Result<Live, Box<dyn Error>> {
         match (&arguments.vhosts, &arguments.source) {
-            (None, None) => unreachable!("clap requires one"),
+            (None, None) => Err("there is nothing to serve: OUT.webroot, SITE_DIR or --vhosts DIR is missing".into()),
             (None, Some(source)) if source.is_dir() => {
                 Live::tree(source, arguments.site_config.as_deref(), verify, messages)
             }

@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
 use super::limits::{LimitSettings, Within};
 use crate::live::Verify;
+use crate::runtime::Model;
 
 /// Packs a site into one file, a webroot, for connegd to serve.
 ///
@@ -117,6 +119,10 @@ pub struct Connegd {
     /// Listen on ADDR; may be repeated. Port 0 takes a free one [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Vec<SocketAddr>,
+    /// How long contents are sent: auto, sync, sendfile, mmap, aio, dio or async-sendfile; `list` says which of them this
+    /// kernel offers, and ends [default: auto].
+    #[arg(long, value_name = "MODEL|list")]
+    pub io: Option<Sending>,
     /// Serve with N threads; the default is one for each core.
     #[arg(long, value_name = "N")]
     pub workers: Option<NonZeroUsize>,
@@ -140,8 +146,28 @@ pub struct Connegd {
     #[command(flatten)]
     pub limits: LimitSettings,
     /// What to serve for all hosts.
-    #[arg(value_name = "OUT.webroot|SITE_DIR", required_unless_present = "vhosts")]
+    #[arg(value_name = "OUT.webroot|SITE_DIR", required_unless_present_any = ["vhosts", "io"])]
     pub source: Option<PathBuf>,
+}
+
+/// What can be said about how contents are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sending {
+    /// In this way.
+    By(Model),
+    /// Which ways there are.
+    List,
+}
+
+impl FromStr for Sending {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Sending, String> {
+        match text {
+            "list" => Ok(Sending::List),
+            name => name.parse().map(Sending::By),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -10,11 +10,11 @@ use std::time::Duration;
 use clap::Args;
 use serde::{Deserialize, Deserializer, de};
 
-use super::args::Connegd;
+use super::args::{Connegd, Sending};
 use crate::build::ConfigError;
 use crate::http::request::MOST_FIELDS;
 use crate::live::Verify;
-use crate::runtime::Limits;
+use crate::runtime::{Limits, Model};
 
 /// A whole number within bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +160,7 @@ struct File {
     grace: Option<Within<0, 86_400>>,
     reuse_port: bool,
     verify: Option<Verify>,
+    io: Option<Model>,
     limits: LimitSettings,
 }
 
@@ -174,6 +175,8 @@ pub struct ServerSettings {
     pub reuse_port: bool,
     /// When contents are verified.
     pub verify: Verify,
+    /// How long contents are sent.
+    pub model: Model,
     /// How long answers that were begun may take once the server is told to end.
     pub grace: Duration,
     /// What a client may ask.
@@ -193,10 +196,15 @@ impl ServerSettings {
         };
         let mut grace = Duration::from_secs(10);
         set(&mut grace, arguments.grace.or(file.grace));
+        let said = match arguments.io {
+            Some(Sending::By(model)) => Some(model),
+            Some(Sending::List) | None => None,
+        };
         Ok(ServerSettings {
             listen: if arguments.listen.is_empty() { file.listen } else { arguments.listen.clone() },
             reuse_port: arguments.reuse_port || file.reuse_port,
             verify: arguments.verify.or(file.verify).unwrap_or_default(),
+            model: said.or(file.io).unwrap_or_default(),
             workers: arguments.workers.or(file.workers),
             grace,
             limits: arguments.limits.or(file.limits).limits(),
@@ -231,11 +239,13 @@ mod tests {
         let defaults = settings("", "").unwrap();
         assert_eq!(format!("{:?}", defaults.limits), format!("{:?}", Limits::default()));
         assert_eq!((defaults.listen.len(), defaults.workers, defaults.grace.as_secs()), (0, None, 10));
-        let file = "listen = [\"127.0.0.1:1\", \"[::1]:2\"]\nworkers = 3\ngrace = 0\n[limits]\nheader-timeout = 5\nmax-head = 100\n";
+        let file = "listen = [\"127.0.0.1:1\", \"[::1]:2\"]\nworkers = 3\ngrace = 0\nio = \"dio\"\n[limits]\nheader-timeout = 5\nmax-head = 100\n";
         let said = settings("--header-timeout 7 --max-content 0", file).unwrap();
         assert_eq!((said.listen.len(), said.workers.map(NonZeroUsize::get), said.grace.as_secs()), (2, Some(3), 0));
         assert_eq!((said.limits.header_timeout.as_secs(), said.limits.head.head, said.limits.content), (7, 100, 0));
-        let said = settings("--listen 127.0.0.1:3 --workers 1 --grace 4", file).unwrap();
+        assert_eq!((defaults.model, said.model), (Model::Auto, Model::Dio));
+        let said = settings("--listen 127.0.0.1:3 --workers 1 --grace 4 --io async-sendfile", file).unwrap();
+        assert_eq!(said.model, Model::AsyncSendfile);
         assert_eq!((said.listen.len(), said.workers.map(NonZeroUsize::get), said.grace.as_secs()), (1, Some(1), 4));
     }
 
@@ -247,6 +257,7 @@ mod tests {
             ("[limits]\nmax-head = -1\n", "F:2:12: -1 is not a whole number from 64 to 1048576"),
             ("[limits]\nheader-time = 1\n", "F:2:1: unknown field `header-time`, expected one of `header-timeout`"),
             ("listen = [\"localhost\"]\n", "F:1:11: invalid socket address syntax"),
+            ("io = \"uring\"\n", "F:1:6: unknown variant `uring`, expected one of `auto`, `sync`"),
             ("workers = 0\n", "F:1:11: invalid value: integer `0`, expected a nonzero usize"),
         ] {
             let error = settings("", file).unwrap_err();

@@ -4,5 +4,6 @@ pub mod args;
 pub mod control;
 pub mod limits;
 pub mod message;
+pub mod models;
 pub mod progress;
 pub mod report;

@@ -2,7 +2,6 @@
 //!
 //! It talks to a [`Wire`], which is a socket or, for tests, something that behaves like one.
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::date;
 use super::hosts::Hosts;
+use super::io::Failure;
 use super::limits::Limits;
 use super::messages::Messages;
 use super::phase::Phase;
@@ -20,15 +20,13 @@ use crate::http::content::Skipper;
 use crate::http::request::{self, Method, Parsed, RequestHead};
 use crate::http::response::{self, Connection};
 
-/// Bodies up to this length in bytes are copied behind their head and leave with it in one write; longer
-/// ones are sent from the file, which takes a call more and spares the copy.
+/// Contents up to this length in bytes are copied behind their head and leave with it in one write; longer
+/// ones are sent from the file, which takes a call more and can spare the copy.
 const COPIED: u64 = 64 * 1024;
 /// The read buffer's first size in bytes: room for a browser's head, and for a few pipelined ones.
 const READ_ROOM: usize = 4 * 1024;
 /// Answers are collected up to about this many bytes before they are sent, however many requests are waiting.
 const COLLECTED: usize = 128 * 1024;
-/// After so many bytes of a file it is asked again whether that is still what was opened.
-const PIECE: u64 = 1 << 20;
 /// An idle connection keeps no write buffer larger than this, in bytes.
 const KEPT: usize = 8 * 1024;
 /// How much is read of what follows a last answer, in bytes, so that the client can read that.
@@ -76,12 +74,20 @@ pub trait Wire {
     /// Those of the socket, or that the client was too slow.
     fn send(&mut self, bytes: &[u8], more: bool) -> io::Result<()>;
 
-    /// Sends `range` of `file` without copying it.
+    /// Appends `range` of the site's file, which is short, to `output`. If the disk must be waited for, what `output` holds
+    /// is sent before.
     ///
     /// # Errors
     ///
-    /// Besides those of [`Wire::send`]: if the file ends before the range does.
-    fn send_file(&mut self, file: &File, range: Range<u64>) -> io::Result<()>;
+    /// If the file does not have these bytes or they cannot be read, and those of [`Wire::send`].
+    fn fetch(&mut self, site: &Site, range: Range<u64>, output: &mut Vec<u8>) -> Result<(), Failure>;
+
+    /// Sends `range` of the site's file, which is long.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Wire::fetch`].
+    fn transfer(&mut self, site: &Site, range: Range<u64>) -> Result<(), Failure>;
 
     /// Says that nothing more will be sent.
     ///
@@ -350,26 +356,27 @@ impl<'s, W: Wire> Session<'s, W> {
         // An answer from nowhere has none.
         let Some(served) = site else { return Ok(()) };
         if range.end - range.start <= COPIED {
-            self.output.extend_from_slice(served.webroot().bytes(range));
+            let fetched = self.wire.fetch(served, range, &mut self.output);
+            self.blame(served, fetched)?;
             self.check(site)?;
             return self.send_if_long();
         }
         self.wire.send(&self.output, true)?;
         self.output.clear();
-        let mut start = range.start;
-        while start < range.end {
-            let end = range.end.min(start + PIECE);
-            let sent = self.wire.send_file(served.file(), start..end);
-            if sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
-                served.withdraw_as_cut_short(&self.shared.messages);
+        let sent = self.wire.transfer(served, range);
+        self.blame(served, sent)
+    }
+
+    /// Says so if it was the site's fault that it could not be sent from.
+    fn blame(&self, site: &Site, result: Result<(), Failure>) -> io::Result<()> {
+        match &result {
+            Err(Failure::Source(_, error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                site.withdraw_as_cut_short(&self.shared.messages);
             }
-            sent?;
-            if !served.is_available() {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            start = end;
+            Err(Failure::Source(at, error)) => site.complain(*at, error, &self.shared.messages),
+            Ok(()) | Err(Failure::Client(_)) => {}
         }
-        Ok(())
+        Ok(result?)
     }
 
     /// Makes sure that what was copied from a site was there to be copied.

@@ -9,6 +9,7 @@ use slab::Slab;
 
 use super::date;
 use super::hosts::Hosts;
+use super::io::Io;
 use super::limits::{Limits, Means};
 use super::phase::{Clock, Deadlines, Phase, State, TICK};
 use crate::sys;
@@ -25,6 +26,8 @@ pub(super) struct Connections {
     /// Webroots and connections share what the process may have.
     hosts: Arc<Hosts>,
     most_per_client: usize,
+    /// What contents are sent by.
+    pub io: Io,
     pub clock: Clock,
     pub deadlines: Deadlines,
     table: Mutex<Table>,
@@ -79,17 +82,18 @@ pub(super) struct Remaining {
 }
 
 impl Connections {
-    pub fn new(limits: &Limits, workers: usize, hosts: Arc<Hosts>) -> Connections {
+    pub fn new(limits: &Limits, means: Means, io: Io, hosts: Arc<Hosts>) -> Connections {
         let most_per_client = match limits.connections_per_address {
             0 => usize::MAX,
             most => most,
         };
         Connections {
-            workers,
+            workers: means.workers(),
             limits: *limits,
-            means: Means::of_process(workers),
+            means,
             hosts,
             most_per_client,
+            io,
             clock: Clock::new(),
             deadlines: Deadlines::of(limits),
             table: Mutex::default(),
@@ -220,13 +224,12 @@ fn client(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::{Messages, Model};
 
     fn connections(connections: usize, connections_per_address: usize) -> Arc<Connections> {
-        Arc::new(Connections::new(
-            &Limits { connections, connections_per_address, ..Limits::default() },
-            1,
-            Arc::default(),
-        ))
+        let limits = Limits { connections, connections_per_address, ..Limits::default() };
+        let io = Io::start(Model::Auto, 1, &Messages::new(|_| ())).expect("threads are started when they are needed");
+        Arc::new(Connections::new(&limits, Means::of_process(1, Model::Auto), io, Arc::default()))
     }
 
     fn address(text: &str) -> IpAddr {

@@ -181,21 +181,8 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
-
     use super::*;
-    use crate::webroot::Mapped;
-    use crate::webroot::writer::Writer;
-
-    /// A site without resources, called `name`.
-    fn site(name: &str) -> Arc<Site> {
-        let mut writer = Writer::new(Cursor::new(Vec::new())).expect("a writer");
-        writer.add_settings(&Default::default()).expect("settings");
-        let (_, bytes) = writer.finish(&[], &[], None).expect("a webroot");
-        let mut file = tempfile::tempfile().expect("a file");
-        std::io::Write::write_all(&mut file, bytes.get_ref()).expect("a file");
-        Arc::new(Site::new(Mapped::from_file(file).expect("a webroot"), name))
-    }
+    use crate::runtime::site::tests::site;
 
     fn hosts(names: &[&str]) -> Hosts {
         let hosts = Hosts::default();

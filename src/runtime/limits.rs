@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::io::Model;
 use crate::http::request;
 
 /// Bounds that keep any client, however ill-behaved, from taking more than its share.
@@ -56,12 +57,17 @@ pub struct Means {
     descriptors: usize,
     maps: usize,
     workers: usize,
+    model: Model,
 }
 
 impl Means {
-    /// Asks the kernel, for a server with so many workers.
-    pub fn of_process(workers: usize) -> Means {
-        Means { descriptors: descriptors(), maps: maps(), workers }
+    /// Asks the kernel, for a server with so many workers that sends in such a way.
+    pub fn of_process(workers: usize, model: Model) -> Means {
+        Means { descriptors: descriptors(), maps: maps(), workers, model }
+    }
+
+    pub(super) fn workers(&self) -> usize {
+        self.workers
     }
 
     /// How many connections there are descriptors and stacks for besides `webroots`, each of which is a descriptor and a
@@ -69,7 +75,9 @@ impl Means {
     fn connections(&self, webroots: usize) -> (usize, Shortage) {
         // While some are replaced there are more.
         let webroots = webroots + webroots / 8;
-        let others = OTHER_DESCRIPTORS.0 + OTHER_DESCRIPTORS.1 * self.workers + webroots;
+        let (of_worker, of_webroot) = self.model.descriptors();
+        let others =
+            OTHER_DESCRIPTORS.0 + (OTHER_DESCRIPTORS.1 + of_worker) * self.workers + (1 + of_webroot) * webroots;
         let by_descriptors = self.descriptors.saturating_sub(others);
         // A stack and the guard at its end are two maps.
         let by_maps = self.maps.saturating_sub(OTHER_MAPS + webroots) / 2;

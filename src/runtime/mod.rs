@@ -8,6 +8,7 @@ pub mod connection;
 mod connections;
 mod date;
 mod hosts;
+mod io;
 mod limits;
 mod listener;
 mod messages;
@@ -18,6 +19,7 @@ mod site;
 mod socket;
 
 pub use hosts::{HostName, Hosts, Serving};
+pub use io::{Failure, Model};
 pub use limits::{Limits, Means, most_webroots, raise_descriptors};
 pub use listener::Listener;
 pub use messages::Messages;

@@ -13,7 +13,8 @@ use super::connection::{self, Shared};
 use super::connections::{Connections, Membership, Remaining};
 use super::date;
 use super::hosts::Hosts;
-use super::limits::Limits;
+use super::io::{Io, Model};
+use super::limits::{Limits, Means};
 use super::listener::{Accepting, Listener};
 use super::messages::Messages;
 use super::polled::Polled;
@@ -48,6 +49,8 @@ pub struct Options {
     pub workers: usize,
     /// What a client may ask.
     pub limits: Limits,
+    /// How long contents are sent.
+    pub model: Model,
 }
 
 /// A running server.
@@ -105,8 +108,11 @@ impl Server {
         options: Options,
         messages: Messages,
     ) -> io::Result<Server> {
-        let connections = Arc::new(Connections::new(&options.limits, options.workers, hosts.clone()));
-        let shared = Shared { hosts, limits: options.limits, messages, stopping: AtomicBool::new(false) };
+        let Options { workers, limits, model } = options;
+        let io = Io::start(model, workers, &messages)?;
+        let means = Means::of_process(workers, model);
+        let connections = Arc::new(Connections::new(&limits, means, io, hosts.clone()));
+        let shared = Shared { hosts, limits, messages, stopping: AtomicBool::new(false) };
         let open = Arc::new(AtomicUsize::new(0));
         let mut server = Server { shared: Arc::new(shared), connections, doors: Vec::new(), open };
         date::tick();

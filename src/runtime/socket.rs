@@ -4,14 +4,19 @@ use std::fs::File;
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::ops::Range;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::SendFlags;
+use rustix::pipe::SpliceFlags;
 
 use super::connection::Wire;
 use super::connections::Connections;
+use super::io::{Failure, Pending, blame, cut_short};
 use super::phase::{Phase, State};
 use super::polled::Polled;
+use super::site::Site;
 use crate::sys;
 
 /// Event flags of epoll after which a read finds something: IN, and those of [`PEER_DONE`].
@@ -26,8 +31,8 @@ const TURN: usize = 1 << 20;
 /// A connection's socket.
 pub(super) struct Socket<'s> {
     stream: Polled<TcpStream>,
-    state: &'s State,
-    /// Has the time, and how long everything may take.
+    state: &'s Arc<State>,
+    /// Has the time, how long everything may take, and what contents are sent by.
     connections: &'s Connections,
     /// Whether there may be something to read. The runtime watches sockets edge-triggered: what arrives after a
     /// read has emptied the socket is an event, so the read that would only find nothing is left out.
@@ -50,20 +55,102 @@ struct Quota {
 }
 
 impl<'s> Socket<'s> {
-    pub fn new(stream: Polled<TcpStream>, state: &'s State, connections: &'s Connections) -> io::Result<Socket<'s>> {
+    pub fn new(
+        stream: Polled<TcpStream>,
+        state: &'s Arc<State>,
+        connections: &'s Connections,
+    ) -> io::Result<Socket<'s>> {
         // Answers leave in as few segments as they need; waiting for more to send only delays them.
         stream.socket().set_nodelay(true)?;
         state.wake_by(stream.waker(), stream.worker());
         Ok(Socket { stream, state, connections, readable: true, peer_done: false, sent: 0, moved: 0, quota: None })
     }
 
+    /// What the watchman and others know of the connection.
+    pub fn state(&self) -> &Arc<State> {
+        self.state
+    }
+
+    /// The time by the clock, in milliseconds.
+    pub fn now(&self) -> u64 {
+        self.connections.clock.now()
+    }
+
+    /// Sends what fits of `bytes`, without waiting. `more` tells the kernel that something follows at once. Returns how many
+    /// bytes it were; 0 if the client must receive something first. The caller has to [advance](Socket::advance).
+    pub fn try_send(&self, bytes: &[u8], more: bool) -> io::Result<usize> {
+        let flags = if more { SendFlags::MORE | SendFlags::NOSIGNAL } else { SendFlags::NOSIGNAL };
+        match rustix::io::retry_on_intr(|| rustix::net::send(self.stream.socket(), bytes, flags)) {
+            Err(Errno::AGAIN) => Ok(0),
+            other => Ok(other?),
+        }
+    }
+
+    /// The same for `range` of `file`, which must not be empty; by sendfile(2).
+    pub fn try_send_file(&self, file: &File, range: Range<u64>) -> Result<usize, Failure> {
+        let mut offset = range.start;
+        let length = (range.end - range.start).min(TURN as u64) as usize;
+        let socket = self.stream.socket();
+        match rustix::io::retry_on_intr(|| rustix::fs::sendfile(socket, file, Some(&mut offset), length)) {
+            Ok(0) => Err(cut_short(range.start)),
+            Ok(count) => Ok(count),
+            Err(Errno::AGAIN) => Ok(0),
+            Err(error) => Err(blame(error, range.start)),
+        }
+    }
+
+    /// The same for what is in a pipe, of which `length` bytes are known to be there; by splice(2).
+    pub fn try_splice(&self, pipe: BorrowedFd<'_>, length: usize, more: bool) -> io::Result<usize> {
+        let mut flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
+        flags.set(SpliceFlags::MORE, more);
+        let socket = self.stream.socket();
+        match rustix::io::retry_on_intr(|| rustix::pipe::splice(pipe, None, socket, None, length, flags)) {
+            Err(Errno::AGAIN) => Ok(0),
+            other => Ok(other?),
+        }
+    }
+
+    /// Goes on after so many bytes were sent; after none it waits until the client has received something.
+    pub fn advance(&mut self, count: usize) -> io::Result<()> {
+        if count == 0 {
+            return self.wait_to_send();
+        }
+        self.sent += count as u64;
+        self.moved(count)
+    }
+
+    /// Waits for something that is not the client's to bring.
+    pub fn wait_for<T>(&mut self, mut pending: Pending<T>) -> T {
+        loop {
+            match pending.take() {
+                Ok(result) => return result,
+                Err(still) => pending = still,
+            }
+            self.wait_for_others();
+        }
+    }
+
+    /// Waits until it is woken, or for an event. The client is not blamed for the time that this takes.
+    pub fn wait_for_others(&mut self) {
+        self.enter(Phase::Answering);
+        self.quota = None;
+        self.pause();
+    }
+
+    /// The number that stands for the worker that this connection lives on.
+    pub fn worker(&self) -> usize {
+        self.stream.worker()
+    }
+
     /// Counts bytes that were moved; after too many of them in one turn the others are served first. Whether it is late
     /// does not matter then: a client that moves so much is not what is waited for.
     fn moved(&mut self, count: usize) -> io::Result<()> {
         self.moved += count;
-        if self.moved < TURN {
-            return Ok(());
-        }
+        if self.moved < TURN { Ok(()) } else { self.let_others() }
+    }
+
+    /// Lets everybody else on this worker have a turn.
+    pub fn let_others(&mut self) -> io::Result<()> {
         self.stream.wake_after_others()?;
         self.pause();
         Ok(())
@@ -157,38 +244,22 @@ impl Wire for Socket<'_> {
     }
 
     fn send(&mut self, mut bytes: &[u8], more: bool) -> io::Result<()> {
-        let flags = if more { SendFlags::MORE | SendFlags::NOSIGNAL } else { SendFlags::NOSIGNAL };
         while !bytes.is_empty() {
-            match rustix::net::send(self.stream.socket(), bytes, flags) {
-                Ok(count) => {
-                    self.sent += count as u64;
-                    bytes = &bytes[count..];
-                    self.moved(count)?;
-                }
-                Err(Errno::AGAIN) => self.wait_to_send()?,
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+            let count = self.try_send(bytes, more)?;
+            bytes = &bytes[count..];
+            self.advance(count)?;
         }
         Ok(())
     }
 
-    fn send_file(&mut self, file: &File, range: Range<u64>) -> io::Result<()> {
-        let mut offset = range.start;
-        while offset < range.end {
-            let length = (range.end - offset).min(TURN as u64) as usize;
-            match rustix::fs::sendfile(self.stream.socket(), file, Some(&mut offset), length) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => {
-                    self.sent += count as u64;
-                    self.moved(count)?;
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => self.wait_to_send()?,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
+    fn fetch(&mut self, site: &Site, range: Range<u64>, output: &mut Vec<u8>) -> Result<(), Failure> {
+        let connections = self.connections;
+        connections.io.fetch(site, range, output, self)
+    }
+
+    fn transfer(&mut self, site: &Site, range: Range<u64>) -> Result<(), Failure> {
+        let connections = self.connections;
+        connections.io.send(site, range, self)
     }
 
     fn finish_sending(&mut self) -> io::Result<()> {

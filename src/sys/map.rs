@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 
 use super::fault::Watched;
 
@@ -37,6 +38,32 @@ impl Map {
         self.0.as_ref().map_or(&[], |(_, map)| map)
     }
 
+    /// How many bytes from the start of `range` on are in memory, as far as the kernel tells: that they all are it tells
+    /// everybody who neither owns the file nor could write to it. Nothing is read.
+    pub fn resident_length(&self, range: Range<usize>) -> usize {
+        let bytes = self.bytes().get(range).unwrap_or_default();
+        let page = rustix::param::page_size();
+        let (first, end) = (bytes.as_ptr() as usize / page * page, bytes.as_ptr() as usize + bytes.len());
+        let mut states = [0u8; 64];
+        let mut at = first;
+        while at < end {
+            let length = (end - at).min(states.len() * page);
+            // SAFETY: mincore(2) stores a byte for each page of the range, which are as many as there is room for; it reads
+            // nothing, and fails if there is no map.
+            let result = unsafe { libc::mincore(at as *mut libc::c_void, length, states.as_mut_ptr()) };
+            if result != 0 {
+                break;
+            }
+            let pages = length.div_ceil(page);
+            let resident = states[..pages].iter().take_while(|state| *state & 1 != 0).count();
+            at += resident * page;
+            if resident < pages {
+                break;
+            }
+        }
+        at.min(end).saturating_sub(bytes.as_ptr() as usize)
+    }
+
     /// Whether all bytes that were read so far were there. If not, the file was cut short, or could not be read.
     pub fn is_intact(&self) -> bool {
         self.0.as_ref().is_none_or(|(watched, _)| !watched.has_faulted())
@@ -47,6 +74,27 @@ impl Map {
 mod tests {
     use super::*;
     use crate::sys::survive_truncation;
+
+    #[test]
+    fn what_is_in_memory_is_told() {
+        let file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).expect("a file");
+        std::io::Write::write_all(&mut &file, &[1; 1_000_000]).expect("a file");
+        let map = Map::of(&file).expect("a map");
+        for range in [0..1_000_000, 0..0, 1..2, 4095..4097, 300_000..999_999] {
+            assert_eq!(map.resident_length(range.clone()), range.len());
+        }
+        file.sync_all().expect("a file");
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).expect("a file");
+        // File systems in memory keep it.
+        if map.resident_length(0..1) == 0 {
+            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random).expect("a file");
+            let mut byte = [0];
+            std::os::unix::fs::FileExt::read_exact_at(&file, &mut byte, 500_000).expect("a file");
+            let page = 500_000 / 4096 * 4096;
+            assert_eq!(map.resident_length(0..1_000_000), 0);
+            assert!(map.resident_length(page + 5..1_000_000) >= 4091 && map.resident_length(page + 5..page + 6) == 1);
+        }
+    }
 
     #[test]
     fn a_file_that_is_cut_short_gives_zeros() {

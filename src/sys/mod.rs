@@ -1,6 +1,8 @@
 //! The only unsafe code: what the operating system and the coroutine runtime cannot promise to the compiler.
 
 #[allow(unsafe_code)]
+mod aio;
+#[allow(unsafe_code)]
 mod background;
 #[allow(unsafe_code)]
 mod coroutine;
@@ -14,7 +16,10 @@ mod lease;
 mod map;
 #[allow(unsafe_code)]
 mod socket;
+#[allow(unsafe_code)]
+mod uring;
 
+pub use aio::{ALIGNMENT, Aio, Buffer};
 pub use background::work_in_background;
 pub use coroutine::spawn;
 pub use descriptor::inherited;
@@ -22,3 +27,4 @@ pub use fault::survive_truncation;
 pub use lease::has_writer;
 pub use map::Map;
 pub use socket::{spread_connections, steer_to_successor, unacknowledged};
+pub use uring::{Pipe, Uring};

@@ -2,7 +2,10 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::reader::{Layout, OpenError, Webroot};
@@ -11,14 +14,19 @@ use crate::sys::Map;
 /// An open webroot: the file, for `sendfile`, and its map, for everything else.
 #[derive(Debug)]
 pub struct Mapped {
-    file: File,
+    file: Arc<File>,
     map: Map,
     layout: Layout,
     written: Written,
+    /// Whether the kernel tells what of it is in memory.
+    is_ours: bool,
 }
 
 /// Length in bytes and date of a file's content.
 type Written = (u64, Option<SystemTime>);
+
+/// Whom files seem to belong to whose owner has no number here.
+const NOBODY: u32 = 65_534;
 
 /// Why a file cannot be opened as a webroot.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +58,8 @@ impl Mapped {
         let written = written(&file)?;
         let map = Map::of(&file)?;
         let layout = Layout::read(map.bytes())?;
-        Ok(Mapped { file, map, layout, written })
+        let is_ours = is_ours(&file)?;
+        Ok(Mapped { file: Arc::new(file), map, layout, written, is_ours })
     }
 
     /// The webroot.
@@ -70,10 +79,23 @@ impl Mapped {
         self.is_intact() && written(&self.file).is_ok_and(|written| written == self.written)
     }
 
-    /// The file, to send from.
-    pub fn file(&self) -> &File {
+    /// How many bytes of the file from the start of `range` on are in memory, or `None` if the kernel does not tell.
+    pub fn resident_length(&self, range: &Range<u64>) -> Option<u64> {
+        let range = usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?;
+        self.is_ours.then(|| self.map.resident_length(range) as u64)
+    }
+
+    /// The file, to send from. Who holds it can go on reading when this is gone.
+    pub fn file(&self) -> &Arc<File> {
         &self.file
     }
+}
+
+/// Whether the kernel lets this process know about the file what its owner may (mincore(2)).
+fn is_ours(file: &File) -> io::Result<bool> {
+    let (owner, user) = (file.metadata()?.uid(), rustix::process::geteuid());
+    // Files whose owners mean nothing here, in a container for instance, are not even root's.
+    Ok(owner == user.as_raw() || user.is_root() && owner != NOBODY)
 }
 
 fn written(file: &File) -> io::Result<Written> {

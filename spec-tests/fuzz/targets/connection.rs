@@ -2,7 +2,6 @@
 //! cut.
 #![no_main]
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
@@ -11,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 use connegd::http::request;
 use connegd::resource::Policy;
 use connegd::runtime::connection::{Shared, Wire, serve};
-use connegd::runtime::{HostName, Hosts, Limits, Messages, Phase, Site};
+use connegd::runtime::{Failure, HostName, Hosts, Limits, Messages, Phase, Site};
 use libfuzzer_sys::fuzz_target;
 
 /// Small bounds, so that short inputs reach them.
@@ -61,7 +60,12 @@ impl Wire for &mut Client<'_> {
         Ok(())
     }
 
-    fn send_file(&mut self, _file: &File, _range: Range<u64>) -> io::Result<()> {
+    fn fetch(&mut self, site: &Site, range: Range<u64>, output: &mut Vec<u8>) -> Result<(), Failure> {
+        output.extend_from_slice(site.webroot().bytes(range));
+        Ok(())
+    }
+
+    fn transfer(&mut self, _site: &Site, _range: Range<u64>) -> Result<(), Failure> {
         unreachable!("no file of the site is so long")
     }
 

@@ -1,0 +1,179 @@
+//! Reading ahead: while one piece is sent, the next is on its way from the disk. What the pieces are in, and who brings
+//! them, is an [`Engine`]'s business.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::Arc;
+
+use super::flight::{Delivery, Pending, expect};
+use super::pool::{Loan, Pool};
+use super::{Failure, cut_short, permitted};
+use crate::runtime::polled::Polled;
+use crate::runtime::site::Site;
+use crate::runtime::socket::Socket;
+use crate::sys;
+
+/// What brings pieces of files, for the connections of one worker.
+pub(super) trait Engine: fmt::Debug + Send + Sync + Sized + 'static {
+    /// What a piece is in.
+    type Vessel: fmt::Debug + Send + 'static;
+
+    /// How many there are.
+    const MOST: usize;
+
+    /// One that is empty.
+    fn vessel(&self) -> io::Result<Self::Vessel>;
+
+    /// Begins to read a piece of `file`, from `at` or before it on and at most to `end`. What comes of it is brought by
+    /// `delivery`, on this worker. Returns where the piece begins and will end.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be begun.
+    fn begin(
+        &self,
+        file: &Arc<File>,
+        at: u64,
+        end: u64,
+        loan: Loan<Self::Vessel>,
+        delivery: Delivery<Landing<Self::Vessel>>,
+    ) -> io::Result<Range<u64>>;
+
+    /// Brings what has landed to those who wait.
+    fn reap(&self);
+
+    /// What becomes readable when something has landed.
+    fn event(&self) -> BorrowedFd<'_>;
+
+    /// Sends what fits of `range` of a vessel, without waiting; as [`Socket::try_send`].
+    fn forward(&self, vessel: &Self::Vessel, range: Range<usize>, socket: &Socket<'_>, more: bool)
+    -> io::Result<usize>;
+
+    /// Whether a vessel is as good as new.
+    fn is_empty(vessel: &Self::Vessel, sent_all: bool) -> bool;
+}
+
+/// How many bytes were read, in what they are, and the right to it: a vessel with something in it never goes back to the
+/// pool by itself.
+pub(super) type Landing<V> = (io::Result<usize>, V, Loan<V>);
+
+/// What a worker has of an engine.
+#[derive(Debug)]
+pub(super) struct Lane<E: Engine> {
+    engine: Arc<E>,
+    pool: Arc<Pool<E::Vessel>>,
+}
+
+/// A piece that is being read.
+struct Reading<V> {
+    range: Range<u64>,
+    pending: Pending<Landing<V>>,
+}
+
+impl<E: Engine> Lane<E> {
+    /// A lane for each worker. A coroutine waits there for what lands.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses what an engine needs, or there is no memory or descriptor left.
+    pub fn for_all(workers: usize, engine: impl Fn() -> io::Result<E>) -> io::Result<Vec<Lane<E>>> {
+        let lane = |worker| {
+            let engine = Arc::new(engine()?);
+            let event = Polled::new(descriptor_of(worker, workers, engine.event())?)?;
+            let landing = engine.clone();
+            sys::spawn(Some(worker), move || {
+                loop {
+                    event.wait();
+                    landing.reap();
+                }
+            })?;
+            Ok(Lane { engine, pool: Pool::new(E::MOST) })
+        };
+        (0..workers).map(lane).collect()
+    }
+
+    /// Sends `range` of `file`, which is `site`'s.
+    pub fn send(
+        &self,
+        site: &Site,
+        file: &Arc<File>,
+        range: Range<u64>,
+        socket: &mut Socket<'_>,
+    ) -> Result<(), Failure> {
+        let mut at = range.start;
+        let mut ahead: Option<Reading<E::Vessel>> = None;
+        while at < range.end {
+            permitted(site, at)?;
+            let Reading { range: piece, pending } = match ahead.take().filter(|next| next.range.contains(&at)) {
+                Some(reading) => reading,
+                None => {
+                    let loan = self.pool.borrow(socket);
+                    self.begin(file, at, range.end, loan, socket).map_err(|error| Failure::Source(at, error))?
+                }
+            };
+            let (result, vessel, mut loan) = socket.wait_for(pending);
+            let count = result.map_err(|error| Failure::Source(at, error))?;
+            let landed = piece.start + count as u64;
+            if landed <= at {
+                return Err(cut_short(landed));
+            }
+            if piece.end < range.end && !self.pool.is_scarce() {
+                // If it cannot be begun now, that will be seen when it is needed.
+                ahead =
+                    self.pool.try_borrow().and_then(|loan| self.begin(file, piece.end, range.end, loan, socket).ok());
+            }
+            let end = landed.min(range.end);
+            while at < end {
+                let held = (at - piece.start) as usize..(end - piece.start) as usize;
+                let sent = self.engine.forward(&vessel, held, socket, end < range.end)?;
+                at += sent as u64;
+                if sent == 0 && self.pool.is_scarce() {
+                    break;
+                }
+                socket.advance(sent)?;
+            }
+            let is_empty = E::is_empty(&vessel, at == end);
+            if is_empty {
+                loan.put(vessel);
+            }
+            if at < end {
+                // It is read again when the client wants it; others have a use for what it is in.
+                drop((loan, ahead.take()));
+                socket.advance(0)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(
+        &self,
+        file: &Arc<File>,
+        at: u64,
+        end: u64,
+        mut loan: Loan<E::Vessel>,
+        socket: &Socket<'_>,
+    ) -> io::Result<Reading<E::Vessel>> {
+        if !loan.is_filled() {
+            loan.put(self.engine.vessel()?);
+        }
+        let (pending, delivery) = expect(socket.state());
+        let range = self.engine.begin(file, at, end, loan, delivery)?;
+        Ok(Reading { range, pending })
+    }
+}
+
+/// A duplicate of `event` whose number stands for `worker` among so many: the runtime tells that one of it.
+fn descriptor_of(worker: usize, workers: usize, event: BorrowedFd<'_>) -> io::Result<std::os::fd::OwnedFd> {
+    // Those that do not fit are held until one does, since the kernel gives the lowest that is free.
+    let mut others = Vec::new();
+    loop {
+        let duplicate = event.try_clone_to_owned()?;
+        if duplicate.as_raw_fd() as usize % workers == worker {
+            return Ok(duplicate);
+        }
+        others.push(duplicate);
+    }
+}
