@@ -27,7 +27,7 @@ const PEER_DONE: usize = 0x2000 | 0x10 | 0x08;
 /// that one call of sendfile is asked for: to a client that receives as fast as that call sends, it would go on and on.
 /// 1 MiB takes half a millisecond over loopback, which is what 500 downloads that begin together keep others waiting
 /// for, each; less would cost a download processor time.
-const TURN: usize = 1 << 20;
+pub(super) const TURN: usize = 1 << 20;
 /// A connection's socket.
 pub(super) struct Socket<'s> {
     stream: Polled<TcpStream>,
@@ -110,13 +110,14 @@ impl<'s> Socket<'s> {
         }
     }
 
-    /// Goes on after so many bytes were sent; after none it waits until the client has received something.
-    pub fn advance(&mut self, count: usize) -> io::Result<()> {
+    /// Goes on after so many bytes were sent; after none it waits until the client has received something. If there is no
+    /// `more` to be sent, nobody else has to be given a turn now.
+    pub fn advance(&mut self, count: usize, more: bool) -> io::Result<()> {
         if count == 0 {
             return self.wait_to_send();
         }
         self.sent += count as u64;
-        self.moved(count)
+        self.moved(count, more)
     }
 
     /// Waits for something that is not the client's to bring.
@@ -144,9 +145,9 @@ impl<'s> Socket<'s> {
 
     /// Counts bytes that were moved; after too many of them in one turn the others are served first. Whether it is late
     /// does not matter then: a client that moves so much is not what is waited for.
-    fn moved(&mut self, count: usize) -> io::Result<()> {
+    fn moved(&mut self, count: usize, more: bool) -> io::Result<()> {
         self.moved += count;
-        if self.moved < TURN { Ok(()) } else { self.let_others() }
+        if more && self.moved >= TURN { self.let_others() } else { Ok(()) }
     }
 
     /// Lets everybody else on this worker have a turn.
@@ -232,7 +233,7 @@ impl Wire for Socket<'_> {
             match rustix::io::read(self.stream.socket(), rustix::buffer::spare_capacity(buffer)) {
                 Ok(count) => {
                     self.readable = count == room || self.peer_done;
-                    self.moved(count)?;
+                    self.moved(count, true)?;
                     return Ok(count);
                 }
                 Err(Errno::AGAIN) if self.peer_done => return Ok(0),
@@ -247,7 +248,7 @@ impl Wire for Socket<'_> {
         while !bytes.is_empty() {
             let count = self.try_send(bytes, more)?;
             bytes = &bytes[count..];
-            self.advance(count)?;
+            self.advance(count, !bytes.is_empty())?;
         }
         Ok(())
     }

@@ -133,7 +133,7 @@ impl<E: Engine> Lane<E> {
                 if sent == 0 && self.pool.is_scarce() {
                     break;
                 }
-                socket.advance(sent)?;
+                socket.advance(sent, at < range.end)?;
             }
             let is_empty = E::is_empty(&vessel, at == end);
             if is_empty {
@@ -142,7 +142,7 @@ impl<E: Engine> Lane<E> {
             if at < end {
                 // It is read again when the client wants it; others have a use for what it is in.
                 drop((loan, ahead.take()));
-                socket.advance(0)?;
+                socket.advance(0, true)?;
             }
         }
         Ok(())

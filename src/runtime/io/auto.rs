@@ -9,10 +9,10 @@ use rustix::io::{Errno, ReadWriteFlags};
 use super::flight::Pending;
 use super::readers::{Length, Outcome, Readers};
 use super::resident::Resident;
-use super::{Failure, Transfer, cut_short, permitted, with_scratch};
+use super::{Failure, LONG, Transfer, cut_short, permitted, with_scratch};
 use crate::runtime::connection::Wire;
 use crate::runtime::site::Site;
-use crate::runtime::socket::Socket;
+use crate::runtime::socket::{Socket, TURN};
 
 /// How much is asked about at once, in bytes. Pieces begin at multiples of it in the file.
 const PIECE: u64 = 256 * 1024;
@@ -61,18 +61,55 @@ impl Auto {
         Ok(())
     }
 
-    /// Remembers that all pieces of `range` are in memory.
-    fn note(&self, site: &Site, range: Range<u64>, now: u64) {
-        let mut at = range.start;
-        while at < range.end {
-            let piece = piece(at, range.end);
-            at = piece.end;
-            self.resident.note(site, &piece, now);
+    /// Where those pieces of `range` end, from the one at `at` on, that are known to be in memory; `None` if that is not.
+    fn known_end(&self, site: &Site, at: u64, range: &Range<u64>, now: u64) -> Option<u64> {
+        let mut end = at;
+        while end < range.end && end - at < TURN as u64 && self.resident.has(site, &piece(end, range), now) {
+            end = piece(end, range).end;
         }
+        (end > at).then_some(end)
     }
 
-    fn begin(&self, site: &Site, range: Range<u64>, socket: &Socket<'_>) -> Result<Window, Failure> {
-        let pending = self.readers.read(Length::Long, site.file(), range.clone(), socket.state())?;
+    /// Where that part of the piece at `at` ends which is in memory. If nothing is, it waits until the piece has been read,
+    /// and has the next ones read meanwhile.
+    fn resident_end(
+        &self,
+        site: &Site,
+        at: u64,
+        range: &Range<u64>,
+        ahead: &mut Option<Window>,
+        socket: &mut Socket<'_>,
+    ) -> Result<u64, Failure> {
+        let piece = piece(at, range);
+        let end = piece.start + resident_length(site, &piece)?;
+        if end == piece.end {
+            self.resident.note(site, &piece, socket.now());
+        }
+        if end > at {
+            return Ok(end);
+        }
+        let window = match ahead.take().filter(|window| window.range.contains(&at)) {
+            Some(window) => window,
+            None => self.begin(site, piece.start, range, socket)?,
+        };
+        if window.range.end < range.end {
+            *ahead = Some(self.begin(site, window.range.end, range, socket)?);
+        }
+        land(site, at, window.pending, socket)?;
+        let (mut read, now) = (window.range.start, socket.now());
+        while read < window.range.end {
+            let piece = self::piece(read, range);
+            self.resident.note(site, &piece, now);
+            read = piece.end;
+        }
+        Ok(piece.end)
+    }
+
+    /// Has a window read, which begins with the piece at `at`.
+    fn begin(&self, site: &Site, at: u64, range: &Range<u64>, socket: &Socket<'_>) -> Result<Window, Failure> {
+        let range = at..range.end.min(at - at % PIECE + WINDOW);
+        let length = if range.end - range.start < LONG { Length::Short } else { Length::Long };
+        let pending = self.readers.read(length, site.file(), range.clone(), socket.state())?;
         Ok(Window { range, pending })
     }
 }
@@ -89,31 +126,15 @@ impl Transfer for Auto {
         let mut ahead: Option<Window> = None;
         while at < range.end {
             permitted(site, at)?;
-            let mut piece = piece(at, range.end);
-            let is_hot = self.resident.has(site, &piece, socket.now());
-            if !is_hot {
-                let length = resident_length(site, &piece)?;
-                if piece.start + length == piece.end {
-                    self.resident.note(site, &piece, socket.now());
-                } else if length > 0 {
-                    piece.end = piece.start + length;
-                } else {
-                    let window = match ahead.take().filter(|window| window.range.contains(&at)) {
-                        Some(window) => window,
-                        None => self.begin(site, window(at, range.end), socket)?,
-                    };
-                    let next = window.range.end;
-                    if next < range.end {
-                        ahead = Some(self.begin(site, self::window(next, range.end), socket)?);
-                    }
-                    land(site, at, window.pending, socket)?;
-                    self.note(site, at..window.range.end, socket.now());
-                }
-            }
-            let count = socket.try_send_file(site.file(), piece)?;
+            let known = self.known_end(site, at, &range, socket.now());
+            let end = match known {
+                Some(end) => end,
+                None => self.resident_end(site, at, &range, &mut ahead, socket)?,
+            };
+            let count = socket.try_send_file(site.file(), at..end)?;
             at += count as u64;
-            socket.advance(count)?;
-            if !is_hot {
+            socket.advance(count, at < range.end)?;
+            if known.is_none() && at < range.end {
                 // What comes from a disk comes in bursts, for many clients at a time.
                 socket.let_others()?;
             }
@@ -122,14 +143,10 @@ impl Transfer for Auto {
     }
 }
 
-/// The bytes from `at` to the end of the piece that it lies in.
-fn piece(at: u64, end: u64) -> Range<u64> {
-    at..end.min((at / PIECE + 1) * PIECE)
-}
-
-/// The bytes from `at` on that are read at once: whole pieces.
-fn window(at: u64, end: u64) -> Range<u64> {
-    at..end.min((at / PIECE) * PIECE + WINDOW)
+/// The piece that the byte at `at` lies in, as far as it is part of `range`.
+fn piece(at: u64, range: &Range<u64>) -> Range<u64> {
+    let start = at - at % PIECE;
+    range.start.max(start)..range.end.min(start + PIECE)
 }
 
 /// How many bytes from the start of `range` on are in memory.

@@ -28,7 +28,7 @@ impl Transfer for Mmap {
                 _ => super::cut_short(at),
             })?;
             at += count as u64;
-            socket.advance(count)?;
+            socket.advance(count, at < range.end)?;
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Ways of sending: bytes of a webroot's file onto a socket. Nothing here knows HTTP.
 //!
-//! A [`Transfer`] sends a stretch of a file; there is one for each [`Model`], and `auto` is the one to use. Short stretches,
-//! which leave with the heads that they belong to, are [fetched](Io::fetch) in one way whatever the model is.
+//! A [`Transfer`] sends a stretch of a file; there is one for each [`Model`], and `auto` is the one to use. Short stretches
+//! are sent as by `auto` whatever the model is, and those that leave with the heads that they belong to are
+//! [fetched](Io::fetch).
 
 mod ahead;
 mod aio;
@@ -27,6 +28,7 @@ use serde::Deserialize;
 use super::messages::Messages;
 use super::site::Site;
 use super::socket::Socket;
+use crate::webroot::layout::PAGED_LENGTH;
 pub(super) use flight::Pending;
 use readers::Readers;
 use resident::Resident;
@@ -184,9 +186,13 @@ impl Io {
         Ok(Io { transfer, auto })
     }
 
-    /// Sends a long stretch.
+    /// Sends a stretch.
     pub fn send(&self, site: &Site, range: Range<u64>, socket: &mut Socket<'_>) -> Result<(), Failure> {
-        self.transfer.send(site, range, socket)
+        if range.end - range.start < LONG {
+            self.auto.send(site, range, socket)
+        } else {
+            self.transfer.send(site, range, socket)
+        }
     }
 
     /// Appends a short stretch to `output`, which is sent first if the disk must be waited for.
@@ -200,6 +206,9 @@ impl Io {
         self.auto.fetch(site, range, output, socket)
     }
 }
+
+/// From this length in bytes on stretches are sent by the model; shorter ones, which pages are made of, as by `auto`.
+const LONG: u64 = PAGED_LENGTH;
 
 /// How much is sent from a buffer before it is filled again, in bytes: it stays in the processor's cache.
 const SCRATCH: usize = 64 * 1024;

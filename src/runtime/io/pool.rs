@@ -6,10 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::runtime::phase::State;
 use crate::runtime::socket::Socket;
 
-/// How many that nobody uses are kept.
-const KEPT: usize = 16;
-
-/// Lends things, at most so many at a time. It belongs to one worker: who waits is woken by who gives back.
+/// Lends things, at most so many at a time, and keeps them. It belongs to one worker: who waits is woken by who gives back.
 #[derive(Debug)]
 pub(super) struct Pool<T> {
     most: usize,
@@ -96,7 +93,7 @@ impl<T> Drop for Loan<T> {
     fn drop(&mut self) {
         let mut shelf = self.pool.shelf();
         shelf.lent -= 1;
-        if let Some(thing) = self.thing.take().filter(|_| shelf.idle.len() < KEPT) {
+        if let Some(thing) = self.thing.take() {
             shelf.idle.push(thing);
         }
         let next = shelf.waiting.pop_front();
@@ -112,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn so_many_are_lent_and_some_are_kept() {
+    fn so_many_are_lent_and_kept() {
         let pool = Pool::new(40);
         let mut loans: Vec<_> = (0..40).map(|_| pool.try_borrow().expect("one")).collect();
         assert!(pool.is_scarce() && pool.try_borrow().is_none());
@@ -121,7 +118,7 @@ mod tests {
         loans.truncate(30);
         assert!(!pool.is_scarce() && pool.shelf().lent == 30);
         drop(loans);
-        assert_eq!(pool.shelf().idle.len(), KEPT);
+        assert_eq!(pool.shelf().idle.len(), 39);
         assert_eq!(pool.shelf().lent, 0);
         assert!(pool.try_borrow().expect("one").take().is_some());
     }

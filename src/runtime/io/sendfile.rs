@@ -17,7 +17,7 @@ impl Transfer for Sendfile {
             permitted(site, at)?;
             let count = socket.try_send_file(site.file(), at..range.end)?;
             at += count as u64;
-            socket.advance(count)?;
+            socket.advance(count, at < range.end)?;
         }
         Ok(())
     }

@@ -26,7 +26,7 @@ impl Transfer for Sync {
                 }
             })?;
             at += count as u64;
-            socket.advance(count)?;
+            socket.advance(count, at < range.end)?;
         }
         Ok(())
     }
