@@ -260,14 +260,14 @@ class Setting:
         return server
 
     def drained(self, port, path, seconds):
-        """Takes answers for a while; gives how many, and the seconds."""
+        """Takes answers for a while; gives how many gigabytes, and the seconds."""
         command = ["taskset", "-c", str(self.options.load_core), self.drain, f"{HOST}:{port}", path,
                    str(self.options.connections), str(seconds)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
-        found = re.match(r"(\d+) answers in ([\d.]+) seconds", done.stdout)
+        found = re.match(r"(\d+) bytes in ([\d.]+) seconds", done.stdout)
         if not found:
             raise Wrong(f"drain failed: {done.stderr}")
-        return max(1, int(found[1])), float(found[2])
+        return int(found[1]) / 1e9, float(found[2])
 
     def server(self, name, site, webroot, body=None, disk=None):
         """Starts one of them by its name."""
@@ -371,6 +371,8 @@ def hot(setting):
     names += ["bare"] if setting.bare else []
     rows = []
     for title, size in SIZES.items():
+        if title not in options.sizes:
+            continue
         path, samples = f"/{size}.bin", {name: [] for name in names}
         for number in range(rounds):
             servers = {}
@@ -383,9 +385,8 @@ def hot(setting):
                     port, pid = servers[name].port, servers[name].process.pid
                     setting.drained(port, path, seconds / 4)
                     used, began = cpu_seconds(pid), time.monotonic()
-                    done, took = setting.drained(port, path, seconds)
+                    gigabytes, took = setting.drained(port, path, seconds)
                     used, wall = cpu_seconds(pid) - used, time.monotonic() - began
-                    gigabytes = done * size / 1e9
                     samples[name].append((used * 1e3 / gigabytes, gigabytes / took, used / wall))
             finally:
                 for server in servers.values():
@@ -488,7 +489,8 @@ def plots(results, directory):
         title = "A hot page beside readers of a disk of 40 MB/s, 99th percentile"
         (directory / "sending-cold.svg").write_text(bars(title, groups, "milliseconds", True))
     if rows := results.get("hot"):
-        groups = [(size, [(row["name"], row["ms"], kind(row["name"])) for row in rows if row["size"] == size]) for size in SIZES]
+        groups = [(size, [(row["name"], row["ms"], kind(row["name"])) for row in rows if row["size"] == size])
+                  for size in SIZES if any(row["size"] == size for row in rows)]
         title = "Contents in memory: processor time of the server"
         (directory / "sending-hot.svg").write_text(bars(title, groups, "milliseconds per gigabyte"))
     if rows := results.get("slow"):
@@ -505,6 +507,7 @@ def arguments():
     parser.add_argument("--question", choices=["cold", "hot", "slow"], action="append")
     parser.add_argument("--models", type=lambda text: text.split(","), default=MODELS)
     parser.add_argument("--rounds", type=int, default=5, help="of the question hot")
+    parser.add_argument("--sizes", type=lambda text: text.split(","), default=list(SIZES), help="of the question hot")
     parser.add_argument("--connections", type=int, default=32, help="of the question hot")
     parser.add_argument("--server-core", type=int, default=0)
     parser.add_argument("--load-core", type=int, default=1)

@@ -84,9 +84,10 @@ impl Readers {
             Length::Short => queue.short.push_back(job),
             Length::Long => queue.long.push_back(job),
         }
-        if queue.idle > 0 {
-            self.0.changed.notify_one();
-        } else if queue.threads < MOST
+        self.0.changed.notify_one();
+        // Those that are idle may have been called already, for others.
+        if queue.idle < queue.short.len() + queue.long.len()
+            && queue.threads < MOST
             && let Err(error) = self.start(&mut queue)
             && queue.threads == 0
         {
