@@ -57,7 +57,7 @@ pub fn webroot(policy: Policy) -> Mapped {
 pub fn webroot_bytes(policy: Policy) -> Vec<u8> {
     let mapped = webroot(policy);
     let mut bytes = Vec::new();
-    let mut file = mapped.file();
+    let mut file = &**mapped.file();
     std::io::Seek::rewind(&mut file).expect("a file");
     file.read_to_end(&mut bytes).expect("its bytes");
     bytes
