@@ -141,6 +141,8 @@ broken_off() {
 
 try() {
     model=$1
+    # What the last server said must not be taken for this one's.
+    : >"$work/out"
     "$connegd" --listen 127.0.0.1:0 --workers 2 --verify off --io "$model" --vhosts "$work/hosts" \
         >"$work/out" 2>>"$work/log" &
     server=$!
