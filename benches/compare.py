@@ -346,10 +346,11 @@ def verify(answer, question, source):
 # -------------------------------------------------------------- configurations
 
 
-def nginx_command(nginx, work, site, port, sendfile):
+def nginx_command(nginx, work, site, port, sendfile, more=""):
     """No log, no limit of requests on a connection, open files kept. tcp_nopush
-    stays off: it would cost two more system calls for each small answer."""
-    home = work / f"nginx-{sendfile}"
+    stays off: it would cost two more system calls for each small answer. `more` are
+    further directives."""
+    home = work / f"nginx-{port}"
     home.mkdir()
     user = "user root;" if os.geteuid() == 0 else ""
     temporary = "\n    ".join(
@@ -366,6 +367,7 @@ http {{
     types {{ text/html html; image/svg+xml svg; image/png png; text/plain txt; }}
     access_log off;
     sendfile {sendfile};
+    {more}
     keepalive_requests 1000000000;
     keepalive_timeout 65;
     open_file_cache max=10000 inactive=60s;

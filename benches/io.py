@@ -50,7 +50,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from compare import HOST, RELEASE, ROOT, Missing, Server, Wrong, ask, cpu_seconds, free_port, held, program, required
+from compare import HOST, RELEASE, ROOT, Missing, Server, Wrong, ask, cpu_seconds, descendants, free_port, held, nginx_command, program, required
 
 MODELS = ["auto", "sync", "sendfile", "mmap", "aio", "dio", "async-sendfile"]
 # Those that must not sleep on the disk.
@@ -211,29 +211,13 @@ def quantile(times, share):
 # ----------------------------------------------------------------------- servers
 
 
-def nginx(place, port, site, threads):
-    """nginx as its documentation recommends it for large files; with `threads` they are read by others (aio threads)."""
-    home = place / f"nginx-{port}"
-    home.mkdir()
-    temporary = " ".join(f"{name}_temp_path {home}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    (home / "nginx.conf").write_text(f"""\
-daemon off; master_process off; worker_processes 1; pid {home}/pid; error_log {home}/error.log warn;
-events {{ worker_connections 4096; }}
-http {{
-    access_log off; sendfile on; {"aio threads;" if threads else ""} keepalive_requests 1000000000;
-    open_file_cache max=1000 inactive=60s; {temporary}
-    server {{ listen {HOST}:{port}; root {site}; }}
-}}
-""")
-    return [program("NGINX", "nginx"), "-e", home / "error.log", "-c", home / "nginx.conf"]
-
-
 class Setting:
     def __init__(self, options, place):
         self.options, self.place = options, place
         self.connegd = required("connegd", RELEASE / "connegd")
         self.mkroot = required("mkroot", RELEASE / "mkroot")
         self.drain = required("drain", RELEASE / "examples" / "drain")
+        self.nginx = program("NGINX", "nginx")
         self.bare = program("SENDFILE", RELEASE / "examples" / "sendfile")
         self.models = self.offered()
 
@@ -276,7 +260,9 @@ class Setting:
             command = [self.bare, "--listen", f"{HOST}:0", "--body", body]
         elif name.startswith("nginx"):
             port = free_port()
-            command = nginx(self.place, port, site, name.endswith("threads"))
+            # As its documentation recommends it for large files.
+            threads = "aio threads;" if name.endswith("threads") else ""
+            command = nginx_command(self.nginx, self.place, site, port, "on", threads)
         else:
             command = [self.connegd, "--listen", f"{HOST}:0", "--workers", "1", "--verify", "off", "--io", name, webroot]
         return self.start(name, disk.inside(command) if disk else command, port)
@@ -313,7 +299,7 @@ def cold(setting):
     site = site_of(setting.place, "cold", {f"big{number}.bin": size for number in range(4)})
     webroot = setting.pack(site)
     files = [webroot, *site.glob("*.bin")]
-    names = setting.models + (["nginx sendfile", "nginx threads"] if program("NGINX", "nginx") else [])
+    names = setting.models + (["nginx sendfile", "nginx threads"] if setting.nginx else [])
     rows = []
     disk = SlowDisk(setting.place)
     try:
@@ -348,8 +334,9 @@ def cold_row(setting, disk, name, crowd, site, webroot, files, seconds, size):
         counts = readers()
     finally:
         # Some sleep on the disk for as long as it takes; they are not waited for.
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(server.process.pid, signal.SIGKILL)
+        for process in descendants(server.process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         server.process.wait()
     row = {"name": name, "readers": crowd, "idle": quantile(idle, 0.99), "p50": quantile(times, 0.5),
            "p99": quantile(times, 0.99), "most": times[-1] * 1e3, "pages": len(times), "disk": rate,
@@ -367,7 +354,7 @@ def hot(setting):
     rounds, seconds = (1, 0.5) if options.smoke else (options.rounds, 2)
     site = site_of(setting.place, "hot", {f"{size}.bin": size for size in SIZES.values()})
     webroot = setting.pack(site)
-    names = setting.models + (["nginx sendfile"] if program("NGINX", "nginx") else [])
+    names = setting.models + (["nginx sendfile"] if setting.nginx else [])
     names += ["bare"] if setting.bare else []
     rows = []
     for title, size in SIZES.items():
@@ -418,17 +405,19 @@ def slow(setting):
     rows = []
     print(f"\nslow, {count} clients that read {size >> 20} MB at a few KB a second")
     print(f"{'':16} {'memory MB':>10} {'each KB':>8} {'descriptors':>12} {'page p99 ms':>12}")
-    for name in setting.models + (["nginx sendfile"] if program("NGINX", "nginx") else []):
+    for name in setting.models + (["nginx sendfile"] if setting.nginx else []):
         server = setting.server(name, site, webroot)
         try:
             probe(server.port, 0.5)
-            before = held(server.process.pid)
+            # Of nginx that is its worker.
+            worker = descendants(server.process.pid)[-1]
+            before = held(worker)
             ready = multiprocessing.Event()
             readers = pinned(options.load_core, read_slowly, server.port, head("/large.bin"), count, seconds + 2, ready)
             ready.wait(60)
             time.sleep(1)
             times = pinned(options.load_core, probe, server.port, seconds)()
-            after = held(server.process.pid)
+            after = held(worker)
             readers()
         finally:
             server.stop()

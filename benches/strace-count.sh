@@ -38,6 +38,7 @@ for tool in strace python3 "$connegd" "$mkroot"; do
 done
 [ -d "$site" ] || missing "no site at $site"
 
+source "$root/spec-tests/support/server.sh"
 work=$(mktemp -d)
 server= tracer=
 # Every process is stopped by its own pid.
@@ -56,14 +57,7 @@ table=${1:-$work/table}
 }
 "$connegd" --listen 127.0.0.1:0 --workers 1 "$work/site.webroot" >"$work/server.log" 2>&1 &
 server=$!
-port=
-for _ in $(seq 200); do
-    port=$(sed -n 's/.*listening on http:\/\/[^:]*:\([0-9]*\).*/\1/p' "$work/server.log" | head -n 1)
-    [ -n "$port" ] && break
-    kill -0 "$server" 2>/dev/null || break
-    sleep 0.05
-done
-[ -n "$port" ] || {
+url=$(ready "$server" "$work/server.log") || {
     echo "strace-count: connegd did not start:" >&2
     cat "$work/server.log" >&2
     exit 1
@@ -83,7 +77,7 @@ for _ in $(seq 200); do
 done
 [ -n "$attached" ] || missing "strace could not attach: $(cat "$work/strace.log")"
 
-python3 - "$port" "$requests" <<'CLIENT' || exit 1
+python3 - "${url##*:}" "$requests" <<'CLIENT' || exit 1
 # The client: raw sockets, each answer read to its end before the next request.
 import collections
 import socket

@@ -32,6 +32,7 @@ done
 [ "$(id -u)" = 0 ] || missing "only root can mount"
 [ -e /dev/loop-control ] || missing "there are no loop devices"
 
+source "$root/spec-tests/support/server.sh"
 work=$(mktemp -d)
 server=
 # The server is stopped by its own pid.
@@ -96,16 +97,6 @@ flip() {
         missing "the disk cannot be made bad"
 }
 
-failed=0
-# check WHAT EXPECTED FOUND
-check() {
-    if [ "$2" = "$3" ]; then
-        echo "ok    $1"
-    else
-        failed=$((failed + 1))
-        echo "FAIL  $1: expected '$2', found '$3'"
-    fi
-}
 # get HOST PATH: the content goes to $work/content; prints curl's exit status and the answer's.
 get() {
     : >"$work/content"
@@ -146,14 +137,7 @@ try() {
     "$connegd" --listen 127.0.0.1:0 --workers 2 --verify off --io "$model" --vhosts "$work/hosts" \
         >"$work/out" 2>>"$work/log" &
     server=$!
-    url=
-    for _ in $(seq 200); do
-        url=$(sed -n 's/^listening on //p' "$work/out" | head -n 1)
-        [ -n "$url" ] && break
-        kill -0 "$server" 2>/dev/null || break
-        sleep 0.05
-    done
-    [ -n "$url" ] || missing "connegd did not start:
+    url=$(ready "$server" "$work/out") || missing "connegd did not start:
 $(cat "$work/log")"
     check "$model: a sound disk" "0 200" "$(get bad.example /a)"
     flip

@@ -27,6 +27,7 @@ for tool in curl cmp sed "$connegd"; do
     command -v "$tool" >/dev/null || missing "$tool is missing"
 done
 
+source "$root/spec-tests/support/server.sh"
 work=$(mktemp -d)
 server=
 # The server is stopped by its own pid.
@@ -39,27 +40,9 @@ trap 'exit 130' INT TERM
 
 "$connegd" --listen 127.0.0.1:0 "$site" >"$work/server.log" 2>&1 &
 server=$!
-url=
-for _ in $(seq 200); do
-    url=$(sed -n 's/^listening on //p' "$work/server.log" | head -n 1)
-    [ -n "$url" ] && break
-    kill -0 "$server" 2>/dev/null || break
-    sleep 0.05
-done
-[ -n "$url" ] || missing "connegd did not start:
+url=$(ready "$server" "$work/server.log") || missing "connegd did not start:
 $(cat "$work/server.log")"
 
-passed=0 failed=0
-# check WHAT EXPECTED FOUND
-check() {
-    if [ "$2" = "$3" ]; then
-        passed=$((passed + 1))
-        echo "ok    $1"
-    else
-        failed=$((failed + 1))
-        echo "FAIL  $1: expected '$2', found '$3'"
-    fi
-}
 # get OPTIONS… URL: the content goes to $into or $work/content, the head to $work/head; prints the status, or what went wrong.
 get() {
     : >"$work/content"

@@ -228,7 +228,7 @@ mod tests {
 
     fn connections(connections: usize, connections_per_address: usize) -> Arc<Connections> {
         let limits = Limits { connections, connections_per_address, ..Limits::default() };
-        let io = Io::start(Model::Auto, 1, &Messages::new(|_| ())).expect("threads are started when they are needed");
+        let io = Io::start(Model::Auto, 1, &Messages::new(|_| ()));
         Arc::new(Connections::new(&limits, Means::of_process(1, Model::Auto), io, Arc::default()))
     }
 

@@ -109,7 +109,7 @@ impl Server {
         messages: Messages,
     ) -> io::Result<Server> {
         let Options { workers, limits, model } = options;
-        let io = Io::start(model, workers, &messages)?;
+        let io = Io::start(model, workers, &messages);
         let means = Means::of_process(workers, model);
         let connections = Arc::new(Connections::new(&limits, means, io, hosts.clone()));
         let shared = Shared { hosts, limits, messages, stopping: AtomicBool::new(false) };

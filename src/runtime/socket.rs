@@ -255,7 +255,7 @@ impl Wire for Socket<'_> {
 
     fn fetch(&mut self, site: &Site, range: Range<u64>, output: &mut Vec<u8>) -> Result<(), Failure> {
         let connections = self.connections;
-        connections.io.fetch(site, range, output, self)
+        connections.io.auto.fetch(site, range, output, self)
     }
 
     fn transfer(&mut self, site: &Site, range: Range<u64>) -> Result<(), Failure> {

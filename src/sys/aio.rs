@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -141,7 +142,7 @@ impl<T> Aio<T> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to read `length` bytes of `file` from `offset` on, at most as many as `buffer` has.
+    /// Begins to read `range` of `file`, at most as many bytes as `buffer` has.
     ///
     /// # Errors
     ///
@@ -149,12 +150,11 @@ impl<T> Aio<T> {
     pub fn read(
         &self,
         file: &Arc<File>,
-        offset: u64,
-        length: usize,
+        range: &Range<u64>,
         buffer: Buffer,
         note: T,
     ) -> Result<(), (io::Error, Buffer, T)> {
-        let length = length.min(buffer.bytes().len());
+        let length = (range.end - range.start).min(buffer.bytes().len() as u64);
         let mut flights = self.flights();
         let key = flights.insert(Flight { buffer, _file: file.clone(), note });
         let address = flights[key].buffer.0.as_mut_ptr();
@@ -163,8 +163,8 @@ impl<T> Aio<T> {
             opcode: READ,
             descriptor: file.as_raw_fd() as u32,
             buffer: address as u64,
-            length: length as u64,
-            offset: offset as i64,
+            length,
+            offset: range.start as i64,
             flags: TELL_EVENT,
             event: self.event.as_raw_fd() as u32,
             ..ControlBlock::default()
@@ -246,7 +246,7 @@ mod tests {
         let Ok(aio) = Aio::new(8) else { return };
         let (file, bytes) = file(20_000);
         for (number, offset) in [0, 4096, 5, 12_288, 19_000, 30_000].into_iter().enumerate() {
-            aio.read(&file, offset, 8192, Buffer::new(2).expect("memory"), number).expect("room");
+            aio.read(&file, &(offset..offset + 8192), Buffer::new(2).expect("memory"), number).expect("room");
         }
         let mut landed = land(&aio, 6);
         landed.sort_by_key(|(.., number)| *number);
@@ -263,11 +263,11 @@ mod tests {
         let Ok(aio) = Aio::new(1) else { return };
         let written = Arc::new(File::options().write(true).open("/dev/null").expect("a file"));
         let (error, buffer, note) =
-            aio.read(&written, 0, 4096, Buffer::new(1).expect("memory"), "note").expect_err("it is not readable");
+            aio.read(&written, &(0..4096), Buffer::new(1).expect("memory"), "note").expect_err("it is not readable");
         assert_eq!((error.raw_os_error(), buffer.bytes().len(), note), (Some(libc::EBADF), 4096, "note"));
         let (file, _) = file(4096);
         let refused =
-            (0..100_000).find_map(|_| aio.read(&file, 0, 4096, Buffer::new(1).expect("memory"), "note").err());
+            (0..100_000).find_map(|_| aio.read(&file, &(0..4096), Buffer::new(1).expect("memory"), "note").err());
         assert_eq!(refused.expect("it is full").0.raw_os_error(), Some(libc::EAGAIN));
     }
 
@@ -280,7 +280,7 @@ mod tests {
             file.sync_all().expect("a file");
             let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
             for number in 0..64 {
-                let _ = aio.read(&file, number << 14, 1 << 14, Buffer::new(4).expect("memory"), ());
+                let _ = aio.read(&file, &(number << 14..(number + 1) << 14), Buffer::new(4).expect("memory"), ());
             }
             drop(aio);
             let mut first = [0];

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,9 +36,10 @@ impl Pipe {
         Ok(Pipe { read, write, capacity })
     }
 
-    /// How much it takes, in bytes, if that begins with a page.
-    pub fn capacity(&self) -> usize {
-        self.capacity
+    /// How many bytes of a file from `offset` on it takes when it is empty: a page in each of its places, however little of
+    /// that is wanted.
+    pub fn room(&self, offset: u64) -> u64 {
+        self.capacity as u64 - offset % rustix::param::page_size() as u64
     }
 
     /// Where what is in it comes out.
@@ -103,25 +105,18 @@ impl<T> Uring<T> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to move `length` bytes of `file` from `offset` on into `pipe`, which must have room for them.
+    /// Begins to move `range` of `file` into `pipe`, which must have room for that.
     ///
     /// # Errors
     ///
     /// If the ring is full; everything comes back.
-    pub fn fill(
-        &self,
-        file: &Arc<File>,
-        offset: u64,
-        length: usize,
-        pipe: Pipe,
-        note: T,
-    ) -> Result<(), (io::Error, Pipe, T)> {
+    pub fn fill(&self, file: &Arc<File>, range: &Range<u64>, pipe: Pipe, note: T) -> Result<(), (io::Error, Pipe, T)> {
         let mut guard = self.ring();
         let Ring { ring, flights } = &mut *guard;
         let (from, to) = (types::Fd(file.as_raw_fd()), types::Fd(pipe.write.as_raw_fd()));
-        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        let length = u32::try_from(range.end - range.start).unwrap_or(u32::MAX);
         let key = flights.insert(Flight { pipe, _file: file.clone(), note });
-        let splice = opcode::Splice::new(from, offset as i64, to, -1, length);
+        let splice = opcode::Splice::new(from, range.start as i64, to, -1, length);
         let entry = splice.build().flags(squeue::Flags::ASYNC).user_data(key as u64);
         // SAFETY: the entry holds no pointers, only two descriptors; they are open until the result is there, since they belong
         // to the flight, which only `reap` gives away.
@@ -168,10 +163,10 @@ mod tests {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(&bytes).expect("a file");
         let file = Arc::new(file);
-        let moves = [(0, 65_536), (4096, 1), (777, 30_000), (99_000, 5000), (100_000, 5)];
+        let moves = [(0u64, 65_536u64), (4096, 1), (777, 30_000), (99_000, 5000), (100_000, 5)];
         for (number, &(offset, length)) in moves.iter().enumerate() {
             let pipe = Pipe::new(1 << 16).expect("a pipe");
-            uring.fill(&file, offset, length, pipe, number).expect("room");
+            uring.fill(&file, &(offset..offset + length), pipe, number).expect("room");
         }
         let mut landed = Vec::new();
         while landed.len() < moves.len() {
@@ -181,7 +176,7 @@ mod tests {
         }
         for (number, count, pipe) in landed {
             let (offset, length) = moves[number];
-            assert_eq!(count, length.min(100_000 - offset as usize), "{number}");
+            assert_eq!(count as u64, length.min(100_000 - offset), "{number}");
             let mut found = Vec::new();
             drop(pipe.write);
             File::from(pipe.read).read_to_end(&mut found).expect("what was moved");
@@ -197,7 +192,7 @@ mod tests {
         let file = Arc::new(file);
         for _ in 0..100 {
             let pipe = Pipe::new(1 << 16).expect("a pipe");
-            if uring.fill(&file, 0, 1 << 16, pipe, ()).is_err() {
+            if uring.fill(&file, &(0..1 << 16), pipe, ()).is_err() {
                 break;
             }
         }

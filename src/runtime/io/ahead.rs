@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use super::flight::{Delivery, Pending, expect};
@@ -24,37 +24,43 @@ pub(super) trait Engine: fmt::Debug + Send + Sync + Sized + 'static {
     /// How many there are.
     const MOST: usize;
 
-    /// One that is empty.
-    fn vessel(&self) -> io::Result<Self::Vessel>;
+    /// Whether what was not sent stays in it, so that it is of no use for anything else.
+    const HOLDS: bool;
 
-    /// Begins to read a piece of `file`, from `at` or before it on and at most to `end`. What comes of it is brought by
-    /// `delivery`, on this worker. Returns where the piece begins and will end.
+    /// One that is empty.
+    fn vessel() -> io::Result<Self::Vessel>;
+
+    /// What is read at once into such a vessel to have the byte at `at`, and what follows up to `end`.
+    fn piece(vessel: &Self::Vessel, at: u64, end: u64) -> Range<u64>;
+
+    /// Begins to read `piece` of `file`.
     ///
     /// # Errors
     ///
-    /// If it cannot be begun.
+    /// If it cannot be begun; everything comes back.
     fn begin(
         &self,
         file: &Arc<File>,
-        at: u64,
-        end: u64,
-        loan: Loan<Self::Vessel>,
-        delivery: Delivery<Landing<Self::Vessel>>,
-    ) -> io::Result<Range<u64>>;
+        piece: &Range<u64>,
+        vessel: Self::Vessel,
+        note: Note<Self::Vessel>,
+    ) -> Result<(), Refused<Self::Vessel>>;
 
-    /// Brings what has landed to those who wait.
-    fn reap(&self);
+    /// Hands what has landed to `each`.
+    fn reap(&self, each: impl FnMut(io::Result<usize>, Self::Vessel, Note<Self::Vessel>));
 
     /// What becomes readable when something has landed.
     fn event(&self) -> BorrowedFd<'_>;
 
     /// Sends what fits of `range` of a vessel, without waiting; as [`Socket::try_send`].
-    fn forward(&self, vessel: &Self::Vessel, range: Range<usize>, socket: &Socket<'_>, more: bool)
-    -> io::Result<usize>;
-
-    /// Whether a vessel is as good as new.
-    fn is_empty(vessel: &Self::Vessel, sent_all: bool) -> bool;
+    fn forward(vessel: &Self::Vessel, range: Range<usize>, socket: &Socket<'_>, more: bool) -> io::Result<usize>;
 }
+
+/// What goes with a piece: the right to the vessel, and who wants it.
+pub(super) type Note<V> = (Loan<V>, Delivery<Landing<V>>);
+
+/// Why a piece was not begun, and what was handed in.
+pub(super) type Refused<V> = (io::Error, V, Note<V>);
 
 /// How many bytes were read, in what they are, and the right to it: a vessel with something in it never goes back to the
 /// pool by itself.
@@ -87,7 +93,7 @@ impl<E: Engine> Lane<E> {
             sys::spawn(Some(worker), move || {
                 loop {
                     event.wait();
-                    landing.reap();
+                    landing.reap(|result, vessel, (loan, delivery)| delivery.deliver((result, vessel, loan)));
                 }
             })?;
             Ok(Lane { engine, pool: Pool::new(E::MOST) })
@@ -128,15 +134,14 @@ impl<E: Engine> Lane<E> {
             let end = landed.min(range.end);
             while at < end {
                 let held = (at - piece.start) as usize..(end - piece.start) as usize;
-                let sent = self.engine.forward(&vessel, held, socket, end < range.end)?;
+                let sent = E::forward(&vessel, held, socket, end < range.end)?;
                 at += sent as u64;
                 if sent == 0 && self.pool.is_scarce() {
                     break;
                 }
                 socket.advance(sent, at < range.end)?;
             }
-            let is_empty = E::is_empty(&vessel, at == end);
-            if is_empty {
+            if at == end || !E::HOLDS {
                 loan.put(vessel);
             }
             if at < end {
@@ -156,17 +161,24 @@ impl<E: Engine> Lane<E> {
         mut loan: Loan<E::Vessel>,
         socket: &Socket<'_>,
     ) -> io::Result<Reading<E::Vessel>> {
-        if !loan.is_filled() {
-            loan.put(self.engine.vessel()?);
-        }
+        let vessel = match loan.take() {
+            Some(vessel) => vessel,
+            None => E::vessel()?,
+        };
+        let range = E::piece(&vessel, at, end);
         let (pending, delivery) = expect(socket.state());
-        let range = self.engine.begin(file, at, end, loan, delivery)?;
-        Ok(Reading { range, pending })
+        match self.engine.begin(file, &range, vessel, (loan, delivery)) {
+            Ok(()) => Ok(Reading { range, pending }),
+            Err((error, vessel, (mut loan, _))) => {
+                loan.put(vessel);
+                Err(error)
+            }
+        }
     }
 }
 
 /// A duplicate of `event` whose number stands for `worker` among so many: the runtime tells that one of it.
-fn descriptor_of(worker: usize, workers: usize, event: BorrowedFd<'_>) -> io::Result<std::os::fd::OwnedFd> {
+fn descriptor_of(worker: usize, workers: usize, event: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     // Those that do not fit are held until one does, since the kernel gives the lowest that is free.
     let mut others = Vec::new();
     loop {

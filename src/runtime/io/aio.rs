@@ -9,70 +9,55 @@ use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use super::ahead::{Engine, Landing, Lane};
+use super::ahead::{Engine, Lane, Note, Refused};
 use super::auto::Auto;
-use super::flight::Delivery;
-use super::pool::Loan;
-use super::{Failure, Transfer};
+use super::{Failure, PIECE, Transfer};
 use crate::runtime::messages::Messages;
 use crate::runtime::site::Site;
 use crate::runtime::socket::Socket;
 use crate::sys::{self, ALIGNMENT, Buffer};
 
-/// How much is read at once, in bytes.
-const PIECE: usize = 256 * 1024;
-
-type Note = (Loan<Buffer>, Delivery<Landing<Buffer>>);
-
 /// A queue of reads into buffers.
-#[derive(Debug)]
-struct Queue(sys::Aio<Note>);
+type Queue = sys::Aio<Note<Buffer>>;
 
 impl Engine for Queue {
     type Vessel = Buffer;
 
     const MOST: usize = 64;
 
-    fn vessel(&self) -> io::Result<Buffer> {
-        Buffer::new(PIECE / ALIGNMENT)
+    // It is overwritten.
+    const HOLDS: bool = false;
+
+    fn vessel() -> io::Result<Buffer> {
+        Buffer::new(PIECE as usize / ALIGNMENT)
+    }
+
+    fn piece(_: &Buffer, at: u64, end: u64) -> Range<u64> {
+        // O_DIRECT reads whole blocks, of which the first and last hold others' bytes, too.
+        let start = at - at % ALIGNMENT as u64;
+        start..end.next_multiple_of(ALIGNMENT as u64).min(start + PIECE)
     }
 
     fn begin(
         &self,
         file: &Arc<File>,
-        at: u64,
-        end: u64,
-        mut loan: Loan<Buffer>,
-        delivery: Delivery<Landing<Buffer>>,
-    ) -> io::Result<Range<u64>> {
-        let buffer = loan.take().ok_or(io::ErrorKind::OutOfMemory)?;
-        // O_DIRECT reads whole blocks, of which the first and last hold others' bytes, too.
-        let start = at - at % ALIGNMENT as u64;
-        let length = ((end - start) as usize).next_multiple_of(ALIGNMENT).min(PIECE);
-        match self.0.read(file, start, length, buffer, (loan, delivery)) {
-            Ok(()) => Ok(start..start + length as u64),
-            Err((error, buffer, (mut loan, _))) => {
-                loan.put(buffer);
-                Err(error)
-            }
-        }
+        piece: &Range<u64>,
+        buffer: Buffer,
+        note: Note<Buffer>,
+    ) -> Result<(), Refused<Buffer>> {
+        self.read(file, piece, buffer, note)
     }
 
-    fn reap(&self) {
-        self.0.reap(|result, buffer, (loan, delivery)| delivery.deliver((result, buffer, loan)));
+    fn reap(&self, each: impl FnMut(io::Result<usize>, Buffer, Note<Buffer>)) {
+        self.reap(each);
     }
 
     fn event(&self) -> BorrowedFd<'_> {
-        self.0.event()
+        self.event()
     }
 
-    fn forward(&self, buffer: &Buffer, range: Range<usize>, socket: &Socket<'_>, more: bool) -> io::Result<usize> {
+    fn forward(buffer: &Buffer, range: Range<usize>, socket: &Socket<'_>, more: bool) -> io::Result<usize> {
         socket.try_send(&buffer.bytes()[range], more)
-    }
-
-    fn is_empty(_: &Buffer, _: bool) -> bool {
-        // It is overwritten.
-        true
     }
 }
 
@@ -130,7 +115,7 @@ impl Transfer for Aio {
 
 fn queue() -> io::Result<Queue> {
     let named = |error| io::Error::other(format!("this kernel or container refuses kernel AIO, io_setup: {error}"));
-    sys::Aio::new(Queue::MOST as u32).map(Queue).map_err(named)
+    Queue::new(Queue::MOST as u32).map_err(named)
 }
 
 /// Whether this kernel has it.

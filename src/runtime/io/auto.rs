@@ -9,19 +9,17 @@ use rustix::io::{Errno, ReadWriteFlags};
 use super::flight::Pending;
 use super::readers::{Length, Outcome, Readers};
 use super::resident::Resident;
-use super::{Failure, LONG, Transfer, cut_short, permitted, with_scratch};
+use super::{Failure, LONG, PIECE, Transfer, cut_short, permitted, with_scratch};
 use crate::runtime::connection::Wire;
 use crate::runtime::site::Site;
 use crate::runtime::socket::{Socket, TURN};
 
-/// How much is asked about at once, in bytes. Pieces begin at multiples of it in the file.
-const PIECE: u64 = 256 * 1024;
 /// How much is read at once, in bytes: a window. While one is sent the next is read.
 const WINDOW: u64 = 1 << 20;
 
 /// Sendfile for what is in memory, [`Readers`] for what is not.
-#[derive(Clone, Debug)]
-pub(super) struct Auto {
+#[derive(Clone, Debug, Default)]
+pub(in crate::runtime) struct Auto {
     readers: Readers,
     resident: Resident,
 }
@@ -33,11 +31,7 @@ struct Window {
 }
 
 impl Auto {
-    pub fn new(readers: Readers, resident: Resident) -> Auto {
-        Auto { readers, resident }
-    }
-
-    /// Appends `range` to `output`, which is sent before the disk is waited for.
+    /// Appends `range`, which is short, to `output`, which is sent first if the disk must be waited for.
     pub fn fetch(
         &self,
         site: &Site,
@@ -143,7 +137,8 @@ impl Transfer for Auto {
     }
 }
 
-/// The piece that the byte at `at` lies in, as far as it is part of `range`.
+/// The piece that the byte at `at` lies in, as far as it is part of `range`. Pieces begin at multiples of [`PIECE`] in the
+/// file, wherever the socket was full.
 fn piece(at: u64, range: &Range<u64>) -> Range<u64> {
     let start = at - at % PIECE;
     range.start.max(start)..range.end.min(start + PIECE)

@@ -2,7 +2,7 @@
 //!
 //! A [`Transfer`] sends a stretch of a file; there is one for each [`Model`], and `auto` is the one to use. Short stretches
 //! are sent as by `auto` whatever the model is, and those that leave with the heads that they belong to are
-//! [fetched](Io::fetch).
+//! [fetched](Auto::fetch).
 
 mod ahead;
 mod aio;
@@ -29,9 +29,8 @@ use super::messages::Messages;
 use super::site::Site;
 use super::socket::Socket;
 use crate::webroot::layout::PAGED_LENGTH;
+use auto::Auto;
 pub(super) use flight::Pending;
-use readers::Readers;
-use resident::Resident;
 
 /// How long contents are sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -158,18 +157,15 @@ pub(super) trait Transfer: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub(super) struct Io {
     transfer: Box<dyn Transfer>,
-    auto: auto::Auto,
+    /// What short stretches are sent by.
+    pub auto: Auto,
 }
 
 impl Io {
     /// Sends by `model` from now on, or as `auto` does if this kernel refuses it, which is said. The workers, so many of
     /// them, must have been started.
-    ///
-    /// # Errors
-    ///
-    /// If there is no memory for it.
-    pub fn start(model: Model, workers: usize, messages: &Messages) -> io::Result<Io> {
-        let auto = auto::Auto::new(Readers::default(), Resident::new());
+    pub fn start(model: Model, workers: usize, messages: &Messages) -> Io {
+        let auto = Auto::default();
         let transfer: io::Result<Box<dyn Transfer>> = match model {
             Model::Auto => Ok(Box::new(auto.clone())),
             Model::Sync => Ok(Box::new(sync::Sync)),
@@ -183,7 +179,7 @@ impl Io {
             messages.say(&format!("--io {model}: {error}; long contents are sent as by auto"));
             Box::new(auto.clone())
         });
-        Ok(Io { transfer, auto })
+        Io { transfer, auto }
     }
 
     /// Sends a stretch.
@@ -194,21 +190,13 @@ impl Io {
             self.transfer.send(site, range, socket)
         }
     }
-
-    /// Appends a short stretch to `output`, which is sent first if the disk must be waited for.
-    pub fn fetch(
-        &self,
-        site: &Site,
-        range: Range<u64>,
-        output: &mut Vec<u8>,
-        socket: &mut Socket<'_>,
-    ) -> Result<(), Failure> {
-        self.auto.fetch(site, range, output, socket)
-    }
 }
 
 /// From this length in bytes on stretches are sent by the model; shorter ones, which pages are made of, as by `auto`.
 const LONG: u64 = PAGED_LENGTH;
+
+/// How much the kernel is asked for at once, in bytes.
+const PIECE: u64 = 256 * 1024;
 
 /// How much is sent from a buffer before it is filled again, in bytes: it stays in the processor's cache.
 const SCRATCH: usize = 64 * 1024;
@@ -243,6 +231,23 @@ pub(super) fn blame(error: Errno, at: u64) -> Failure {
 /// The file ends before what was to be sent.
 pub(super) fn cut_short(at: u64) -> Failure {
     Failure::Source(at, io::ErrorKind::UnexpectedEof.into())
+}
+
+/// Sends `range` by what sends some bytes from a place on, without waiting, and says how many.
+fn send_by(
+    site: &Site,
+    range: Range<u64>,
+    socket: &mut Socket<'_>,
+    mut some: impl FnMut(u64, &Socket<'_>) -> Result<usize, Failure>,
+) -> Result<(), Failure> {
+    let mut at = range.start;
+    while at < range.end {
+        permitted(site, at)?;
+        let count = some(at, socket)?;
+        at += count as u64;
+        socket.advance(count, at < range.end)?;
+    }
+    Ok(())
 }
 
 /// Makes sure that a site may still be sent from.

@@ -78,11 +78,6 @@ impl<T> Loan<T> {
         self.thing.take()
     }
 
-    /// Whether it is there.
-    pub fn is_filled(&self) -> bool {
-        self.thing.is_some()
-    }
-
     /// Puts it back, or the first one there.
     pub fn put(&mut self, thing: T) {
         self.thing = Some(thing);

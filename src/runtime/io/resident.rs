@@ -19,16 +19,17 @@ const TIME_BITS: u32 = 28;
 const UNIT: u32 = 4;
 const TIME: u64 = (1 << TIME_BITS) - 1;
 
-/// Remembers stretches of files that were in memory. Asking the kernel costs as much as reading; so what is asked for all
-/// the time is asked about once a second.
+/// Remembers stretches of files that were in memory: the kernel is asked about what is wanted all the time once a second.
 #[derive(Clone, Debug)]
 pub(super) struct Resident(Arc<[AtomicU64]>);
 
-impl Resident {
-    pub fn new() -> Resident {
+impl Default for Resident {
+    fn default() -> Resident {
         Resident((0..PLACES).map(|_| AtomicU64::new(0)).collect())
     }
+}
 
+impl Resident {
     /// Whether all of `range` was in memory a moment before `now`, in milliseconds.
     pub fn has(&self, site: &Site, range: &Range<u64>, now: u64) -> bool {
         let (place, tag) = self.place(site, range);
@@ -61,7 +62,7 @@ mod tests {
 
     #[test]
     fn what_was_noted_is_known_for_a_while() {
-        let (resident, a, b) = (Resident::new(), site("a"), site("b"));
+        let (resident, a, b) = (Resident::default(), site("a"), site("b"));
         assert!(!resident.has(&a, &(0..0), 0));
         for now in [0, 5000, (1 << (TIME_BITS + UNIT)) - 500] {
             resident.note(&a, &(1..2), now);

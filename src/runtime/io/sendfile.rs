@@ -2,23 +2,17 @@
 
 use std::ops::Range;
 
-use super::{Failure, Transfer, permitted};
+use super::{Failure, Transfer, send_by};
 use crate::runtime::site::Site;
 use crate::runtime::socket::Socket;
 
 /// Sends from the webroot's descriptor.
 #[derive(Debug)]
-pub struct Sendfile;
+pub(super) struct Sendfile;
 
 impl Transfer for Sendfile {
     fn send(&self, site: &Site, range: Range<u64>, socket: &mut Socket<'_>) -> Result<(), Failure> {
-        let mut at = range.start;
-        while at < range.end {
-            permitted(site, at)?;
-            let count = socket.try_send_file(site.file(), at..range.end)?;
-            at += count as u64;
-            socket.advance(count, at < range.end)?;
-        }
-        Ok(())
+        let end = range.end;
+        send_by(site, range, socket, |at, socket| socket.try_send_file(site.file(), at..end))
     }
 }
