@@ -19,6 +19,7 @@ mod incremental;
 mod limits;
 mod listing;
 mod live_sites;
+mod memory;
 mod mkroot;
 mod negotiation_properties;
 mod notes;

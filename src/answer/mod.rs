@@ -10,6 +10,7 @@ pub mod cases;
 mod conditional;
 pub mod explain;
 mod generated;
+mod memory;
 mod negotiated;
 
 use std::ops::Range;
@@ -17,10 +18,11 @@ use std::ops::Range;
 use crate::http::request::{Method, RequestHead};
 use crate::http::response::{changed_fields, push_field};
 use crate::http::{Status, target};
-use crate::negotiation::{Algorithm, Choice, NoTrace, Preferences, Trace, adapted};
+use crate::negotiation::{Algorithm, Choice, NoTrace, Preferences, Step, Trace, adapted};
 use crate::resource::{Dimensions, Policy, Settings, Variant};
 use crate::webroot::{Alternatives, Negotiated, StoredVariant, Target, Webroot};
 use generated::Page;
+pub use memory::{Memory, Question};
 use negotiated::{LedOn, List};
 
 /// What the methods of a resource are, as the Allow field has them.
@@ -106,8 +108,15 @@ impl Part {
     }
 }
 
-/// What negotiation has to say to whoever wants to explain it; the server does not listen.
+/// Who takes part in negotiation without changing what comes of it: to explain it, or to remember it.
 pub trait Listener: Trace {
+    /// The number of the variant that is the choice, if the same was asked before and that is known still.
+    fn recall(&self, _question: &Question<'_>) -> Option<usize> {
+        None
+    }
+    /// The variant with this number is the choice.
+    fn remember(&mut self, _question: &Question<'_>, _variant: usize) {}
+
     /// `variants` are about to be negotiated with these preferences and settings. Without an algorithm the client
     /// wants the list and nothing else.
     fn negotiating(
@@ -124,6 +133,22 @@ pub trait Listener: Trace {
 
 impl Listener for NoTrace {}
 
+impl Trace for Memory {
+    const LISTENS: bool = false;
+
+    fn step(&mut self, _: impl FnOnce() -> Step) {}
+}
+
+impl Listener for Memory {
+    fn recall(&self, question: &Question<'_>) -> Option<usize> {
+        Memory::recall(self, question)
+    }
+
+    fn remember(&mut self, question: &Question<'_>, variant: usize) {
+        Memory::remember(self, question, variant);
+    }
+}
+
 /// Answers a request. Allocates only for what is made for it: errors, redirects, lists, and the fields of parts.
 pub fn answer<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>) -> Answer<'w> {
     answer_traced(webroot, request, &mut NoTrace)
@@ -135,9 +160,9 @@ pub fn answer_traced<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, listen
 }
 
 /// As [`answer`], but with the content that a HEAD asks about: whoever must look at it first sends the answer
-/// [to](Answer::to) the method afterwards.
-pub fn whole_answer<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>) -> Answer<'w> {
-    whole_answer_traced(webroot, request, &mut NoTrace)
+/// [to](Answer::to) the method afterwards. What is in `memory` need not be decided again; the answer is the same.
+pub fn whole_answer<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>, memory: &mut Memory) -> Answer<'w> {
+    whole_answer_traced(webroot, request, memory)
 }
 
 fn whole_answer_traced<'w>(

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::generated::{self, Page};
-use super::{Answer, Asked, Fields, Listener, Reply, about_choice, judged, representation};
+use super::{Answer, Asked, Fields, Listener, Question, Reply, about_choice, judged, representation};
 use crate::http::request::{Method, RequestHead};
 use crate::http::response::{field_value, joined, push_field};
 use crate::http::{Status, escape};
@@ -99,6 +99,14 @@ pub(super) fn negotiate<'w>(
         .filter(|_| transparent && settings.transparent)
         .and_then(|field| Negotiate::read(field, request.user_agent.as_deref().unwrap_or_default(), policy));
 
+    let question = Question::new(asked.webroot.build_id(), negotiated.number, request);
+    if client.is_none()
+        && let Some(number) = listener.recall(&question)
+    {
+        let selection = Selection { number, coding: None, vary: negotiated.vary, transparent, alternates: None };
+        return selected(selection, &negotiated, asked);
+    }
+
     #[allow(clippy::needless_late_init)] // it must outlive the variants, which come to borrow from it
     let tokens: Vec<Option<Vec<u8>>>;
     let mut variants: SmallVec<[Variant<'_>; 12]> = run.iter().map(|stored| stored.variant()).collect();
@@ -145,6 +153,31 @@ pub(super) fn negotiate<'w>(
         }
         Choice::NotAcceptable(_) => return list(Status::NotAcceptable, vary),
     };
+    if client.is_none() && tokens.is_empty() {
+        listener.remember(&question, number);
+    }
+    let coding = tokens.get(number).cloned().flatten();
+    let alternates = capable.then(|| alternates(run, &variants, policy));
+    selected(Selection { number, coding, vary, transparent, alternates }, &negotiated, asked)
+}
+
+/// A variant that was selected.
+struct Selection {
+    number: usize,
+    /// The name of its coding, in the client's own words.
+    coding: Option<Vec<u8>>,
+    vary: Dimensions,
+    /// Whether the resource is transparently negotiated for this request.
+    transparent: bool,
+    /// For a client that can use it.
+    alternates: Option<Vec<u8>>,
+}
+
+/// The answer with the selected variant.
+fn selected<'w>(selection: Selection, negotiated: &Negotiated<'w>, asked: &Asked<'w, '_>) -> Reply<'w> {
+    let Negotiated { run, settings, .. } = *negotiated;
+    let Selection { number, coding, vary, transparent, alternates } = selection;
+    let policy = settings.policy;
     // A run that was overwritten while it was served can seem shorter than it was.
     let Some(stored) = run.get(number) else { return Reply::Answer(asked.not_found(policy, b"")) };
     if transparent && stored.also_varies() {
@@ -153,7 +186,7 @@ pub(super) fn negotiate<'w>(
     let negotiate = transparent && settings.transparent;
     let as_stored = vary == negotiated.vary && transparent == negotiated.transparent;
     let coding = match negotiated.map {
-        false => tokens.get(number).cloned().flatten(),
+        false => coding,
         // What a map says of codings is not what its files are sent with.
         true => field_value(stored.block(), "Content-Encoding")
             .filter(|_| stored.outcome() == Outcome::Body)
@@ -163,9 +196,9 @@ pub(super) fn negotiate<'w>(
         coding,
         vary: (!as_stored).then(|| settings.vary(vary, negotiate)),
         without_choice: transparent != negotiated.transparent || asked.path_info,
-        alternates: capable.then(|| alternates(run, &variants, policy)),
+        alternates,
     };
-    chosen(stored, changes, transparent, &negotiated, asked)
+    chosen(stored, changes, transparent, negotiated, asked)
 }
 
 /// The answer with the variant that was chosen, or where it leads.

@@ -2,6 +2,7 @@
 //!
 //! It talks to a [`Wire`], which is a socket or, for tests, something that behaves like one.
 
+use std::cell::RefCell;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use super::limits::Limits;
 use super::messages::Messages;
 use super::phase::Phase;
 use super::site::Site;
-use crate::answer::{self, Answer, Content, Part};
+use crate::answer::{self, Answer, Content, Memory, Part};
 use crate::http::Status;
 use crate::http::content::Skipper;
 use crate::http::request::{self, Method, Parsed, RequestHead};
@@ -440,10 +441,15 @@ impl<'s, W: Wire> Session<'s, W> {
     }
 }
 
+thread_local! {
+    /// What was chosen lately for any client of this worker. Nobody waits while it is borrowed.
+    static MEMORY: RefCell<Memory> = const { RefCell::new(Memory::new()) };
+}
+
 /// What `site` answers, unless that must not be sent.
 fn answer_from<'w>(site: &'w Site, head: &RequestHead<'_>) -> Answer<'w> {
     // HEAD is told what GET would be.
-    let answer = answer::whole_answer(site.webroot(), head);
+    let answer = MEMORY.with_borrow_mut(|memory| answer::whole_answer(site.webroot(), head, memory));
     match site.permit(&answer) {
         Ok(()) => answer.to(head.method),
         // What the site wants said with every answer may be damaged as well.

@@ -510,6 +510,7 @@ impl<'a> Webroot<'a> {
         match record.kind {
             kind::FILE => Target::File(self.run(first, count), settings),
             kind::NEGOTIATED => Target::Negotiated(Negotiated {
+                number: std::ptr::from_ref(record).addr().wrapping_sub(self.bytes.as_ptr().addr()) as u64,
                 run: self.run(first, count),
                 settings,
                 vary: Dimensions::from_bits(record.flags),
@@ -582,6 +583,8 @@ pub enum Target<'a> {
 /// A run of variants to choose from, and what is known of it as a whole.
 #[derive(Clone, Copy, Debug)]
 pub struct Negotiated<'a> {
+    /// No other target of the webroot has the same.
+    pub number: u64,
     /// The variants; an empty type map has none.
     pub run: Run<'a>,
     /// What decides.
