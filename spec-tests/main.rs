@@ -36,5 +36,6 @@ mod signals;
 mod site_settings;
 mod support;
 mod takeover;
+mod waiting_room;
 mod webroot_damage;
 mod webroot_format;

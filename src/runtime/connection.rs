@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::buffers;
 use super::date;
 use super::hosts::Hosts;
 use super::io::Failure;
@@ -24,12 +25,8 @@ use crate::http::response::{self, Connection};
 /// Contents up to this length in bytes are copied behind their head and leave with it in one write; longer ones are sent
 /// from the file, which takes a call more and can spare the copy. With this length both take the same time.
 const COPIED: u64 = 8 * 1024;
-/// The read buffer's first size in bytes: room for a browser's head, and for a few pipelined ones.
-const READ_ROOM: usize = 4 * 1024;
 /// Answers are collected up to about this many bytes before they are sent, however many requests are waiting.
 const COLLECTED: usize = 128 * 1024;
-/// An idle connection keeps no write buffer larger than this, in bytes.
-const KEPT: usize = 8 * 1024;
 /// How much is read of what follows a last answer, in bytes, so that the client can read that.
 const LINGER: usize = 16 << 20;
 
@@ -60,12 +57,13 @@ pub trait Wire {
     /// Says what the connection is at, so that it can be told if that takes too long.
     fn enter(&mut self, phase: Phase);
 
-    /// Reads what is there into the spare room of `buffer`, of which there must be some, waiting if nothing is.
-    /// Returns the number of bytes, 0 at the end.
+    /// Reads what is there into the spare room of `buffer`, waiting if nothing is. A buffer without any capacity is
+    /// replaced, and an empty one may be: who waits needs none. Returns the number of bytes, 0 at the end.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::TimedOut`] if the phase took too long; else those of the socket.
+    /// [`io::ErrorKind::TimedOut`] if the phase took too long; [`io::ErrorKind::WouldBlock`] if the connection has been idle
+    /// for a while and should be [left](End::Idle); else those of the socket.
     fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize>;
 
     /// Sends all of `bytes`. `more` tells the kernel that something follows at once.
@@ -98,15 +96,24 @@ pub trait Wire {
     fn finish_sending(&mut self) -> io::Result<()>;
 }
 
-/// Serves a connection to its end. Errors of the socket end it; there is nobody to tell.
-pub fn serve(wire: impl Wire, shared: &Shared) {
-    let (input, output) = (Vec::with_capacity(READ_ROOM), Vec::new());
-    let session = Session { wire, shared, phase: Phase::Opening, input, start: 0, unfinished: 0, output };
-    let _ = session.run();
+/// How it ends that a connection is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The connection has ended.
+    Over,
+    /// The client has asked nothing for a while. When it does, the connection can be served on.
+    Idle,
+}
+
+/// Serves a connection that is at `phase`, in which nothing has been received yet. Errors of the socket end it; there is
+/// nobody to tell.
+pub fn serve(wire: &mut impl Wire, shared: &Shared, phase: Phase) -> End {
+    let session = Session { wire, shared, phase, input: Vec::new(), start: 0, unfinished: 0, output: Vec::new() };
+    session.run().unwrap_or(End::Over)
 }
 
 struct Session<'s, W> {
-    wire: W,
+    wire: &'s mut W,
     shared: &'s Shared,
     /// What is waited for when all that can be answered is.
     phase: Phase,
@@ -149,20 +156,22 @@ enum Expectation {
 }
 
 impl<'s, W: Wire> Session<'s, W> {
-    fn run(mut self) -> io::Result<()> {
-        self.wire.enter(self.phase);
+    fn run(mut self) -> io::Result<End> {
         loop {
-            let next = match self.wire.read(&mut self.input) {
+            let read = self.wire.read(&mut self.input);
+            self.output = buffers::take();
+            let next = match read {
                 Ok(0) => self.give_up(None)?,
                 Ok(_) => self.answer_all()?,
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => self.give_up(Some(Status::RequestTimeout))?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(End::Idle),
                 Err(error) => return Err(error),
             };
             self.flush()?;
-            self.output.shrink_to(KEPT);
+            buffers::give(std::mem::take(&mut self.output));
             match next {
                 Next::Read => self.make_room(),
-                Next::Close => return Ok(()),
+                Next::Close => return Ok(End::Over),
                 Next::Linger => return self.linger(),
             }
         }
@@ -415,18 +424,16 @@ impl<'s, W: Wire> Session<'s, W> {
         }
     }
 
-    /// Room for the rest of a head, or the next one.
+    /// Room for the rest of a head.
     fn make_room(&mut self) {
-        if self.input.is_empty() {
-            self.input.shrink_to(READ_ROOM);
-        } else if self.input.len() == self.input.capacity() {
+        if !self.input.is_empty() && self.input.len() == self.input.capacity() {
             self.input.reserve(self.input.len().min(self.shared.limits.head.head));
         }
     }
 
     /// Says that nothing more will be sent, and reads what the client still sends: closing with unread bytes would
     /// reset the connection, and the client could lose the answer.
-    fn linger(mut self) -> io::Result<()> {
+    fn linger(mut self) -> io::Result<End> {
         self.wire.enter(Phase::Lingering);
         self.wire.finish_sending()?;
         let mut taken = 0;
@@ -437,7 +444,7 @@ impl<'s, W: Wire> Session<'s, W> {
                 count => taken += count,
             }
         }
-        Ok(())
+        Ok(End::Over)
     }
 }
 

@@ -16,6 +16,9 @@ use crate::sys;
 
 /// When there are too many, one in so many of them must give way at once: looking for those costs time.
 const GIVE_WAY: usize = 64;
+/// So long a connection keeps its coroutine while it is idle, in milliseconds: a client that is at a page asks for more
+/// soon.
+const SHORT_WAIT: u64 = 500;
 
 /// The connections of a server.
 #[derive(Debug)]
@@ -189,19 +192,22 @@ impl Connections {
         remaining
     }
 
-    /// The watchman: sets the clock, and wakes those whose deadlines have passed, for as long as the process lives.
+    /// The watchman: sets the clock, wakes those whose deadlines have passed, and has those wait elsewhere who have been
+    /// idle for a while, for as long as the process lives.
     pub fn watch(&self) {
         loop {
             std::thread::sleep(TICK);
             self.clock.tick();
             date::tick();
             let now = self.clock.now();
-            let late: Vec<_> = {
+            let long_ago = now.saturating_sub(SHORT_WAIT);
+            let called: Vec<_> = {
                 let table = self.table();
                 let states = table.members.iter().map(|(_, member)| &member.state);
-                states.filter(|state| state.expire(now)).cloned().collect()
+                let is_called = |state: &&Arc<State>| state.expire(now) || state.set_aside(long_ago, &self.deadlines);
+                states.filter(is_called).cloned().collect()
             };
-            self.wake(late);
+            self.wake(called);
             // Webroots that have come may be waiting for the descriptors of connections.
             if self.table().members.len() > self.most() {
                 self.make_room();

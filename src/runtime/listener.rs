@@ -79,6 +79,9 @@ impl Listener {
         if self.kind != Kind::Given {
             rustix::net::listen(&self.socket, BACKLOG)?;
         }
+        // Answers leave in as few segments as they need; waiting for more to send only delays them. What is accepted here
+        // inherits that (tcp(7) does not say so; a test does).
+        sockopt::set_tcp_nodelay(&self.socket, true)?;
         if self.kind == Kind::Shared {
             // Whoever was here before may have steered connections to whom is not here any more.
             sys::spread_connections(&self.socket)?;
@@ -137,5 +140,18 @@ impl Accepting {
     /// Whether those who wait here would be lost if nobody accepted them.
     pub fn is_mine(&self) -> bool {
         self.kind != Kind::Given
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_accepted_does_not_wait_for_more_to_send() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        sockopt::set_tcp_nodelay(&listener, true).expect("an option");
+        let _client = TcpStream::connect(listener.local_addr().expect("an address")).expect("a client");
+        assert!(listener.accept().expect("a connection").0.nodelay().expect("an option"));
     }
 }

@@ -4,6 +4,7 @@
 //! coroutine that accepts. One more thread, the watchman, wakes connections whose deadlines have passed. Nothing here
 //! knows what an answer means, only how it gets onto the wire.
 
+mod buffers;
 pub mod connection;
 mod connections;
 mod date;
@@ -17,6 +18,7 @@ mod polled;
 mod server;
 mod site;
 mod socket;
+mod waiting_room;
 
 pub use hosts::{HostName, Hosts, Serving};
 pub use io::{Failure, Model};

@@ -4,13 +4,14 @@
 //! A deadline costs a request nothing: it is a store of that word. The time is a number that the watchman writes ten
 //! times a second, so nobody asks the kernel for it.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use may::io::WaitIoWaker;
 
 use super::limits::Limits;
+use super::waiting_room::WaitingRoom;
 
 /// What a connection is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,16 +63,29 @@ impl Clock {
 /// The phase of one connection.
 #[derive(Debug)]
 pub(super) struct State {
-    /// From the lowest bit: three bits of phase, whether it is [`LATE`], then the deadline in milliseconds.
+    /// From the lowest bit: three bits of phase, whether it is [`LATE`], whether it is [`LONG`], then the deadline in
+    /// milliseconds.
     word: AtomicU64,
-    /// Wakes the connection, and on which worker that must be done; once it has a socket.
-    waker: OnceLock<(Waker, usize)>,
+    whereabouts: Mutex<Whereabouts>,
+}
+
+/// Where a connection is found that is to be told something.
+#[derive(Debug)]
+enum Whereabouts {
+    /// It has not begun.
+    Nowhere,
+    /// In a coroutine, which this wakes, to be used on the worker with this number.
+    Coroutine(Waker, usize),
+    /// At this place.
+    WaitingRoom(Arc<WaitingRoom>, usize),
 }
 
 /// Set by the watchman when the deadline has passed, or the connection must give way to others.
 const LATE: u64 = 8;
+/// Set by the watchman when the connection has been idle for so long that it should go to the waiting room.
+const LONG: u64 = 16;
 const PHASE: u64 = 7;
-const DEADLINE_SHIFT: u32 = 4;
+const DEADLINE_SHIFT: u32 = 5;
 /// That there is no deadline.
 const NEVER: u64 = u64::MAX >> DEADLINE_SHIFT;
 
@@ -100,17 +114,30 @@ impl std::fmt::Debug for Waker {
 
 impl State {
     pub fn new() -> State {
-        State { word: AtomicU64::new(word(Phase::Answering, NEVER)), waker: OnceLock::new() }
+        State { word: AtomicU64::new(word(Phase::Answering, NEVER)), whereabouts: Mutex::new(Whereabouts::Nowhere) }
+    }
+
+    fn whereabouts(&self) -> MutexGuard<'_, Whereabouts> {
+        self.whereabouts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says what wakes the connection, and which worker it lives on.
     pub fn wake_by(&self, waker: WaitIoWaker, worker: usize) {
-        let _ = self.waker.set((Waker(waker), worker));
+        *self.whereabouts() = Whereabouts::Coroutine(Waker(waker), worker);
+    }
+
+    /// Says that it waits in `room`, at the place with this number.
+    pub fn wait_in(&self, room: Arc<WaitingRoom>, key: usize) {
+        *self.whereabouts() = Whereabouts::WaitingRoom(room, key);
     }
 
     /// The number that stands for the worker on which the connection must be woken.
     pub fn worker(&self) -> usize {
-        self.waker.get().map_or(0, |(_, worker)| *worker)
+        match *self.whereabouts() {
+            Whereabouts::Coroutine(_, worker) => worker,
+            // It lives on none.
+            Whereabouts::WaitingRoom(..) | Whereabouts::Nowhere => 0,
+        }
     }
 
     /// Begins a phase without a deadline.
@@ -126,6 +153,19 @@ impl State {
     /// Whether the watchman wants the phase to end.
     pub fn is_late(&self) -> bool {
         self.word.load(Ordering::Acquire) & LATE != 0
+    }
+
+    /// Whether the watchman wants it to wait elsewhere.
+    pub fn is_long(&self) -> bool {
+        self.word.load(Ordering::Acquire) & LONG != 0
+    }
+
+    /// Marks a connection as long idle if it has been so since `since`, by the clock. Returns whether it is to be woken.
+    pub fn set_aside(&self, since: u64, deadlines: &Deadlines) -> bool {
+        self.wait().is_some_and(|wait| {
+            let idle = matches!(wait.phase, Phase::Opening | Phase::Idle) && wait.word & LONG == 0;
+            idle && wait.began(deadlines) <= since && self.mark(wait.word, LONG)
+        })
     }
 
     /// What it is at.
@@ -145,26 +185,29 @@ impl State {
     /// until it has gone on.
     pub fn expire(&self, now: u64) -> bool {
         let word = self.word.load(Ordering::Acquire);
-        word >> DEADLINE_SHIFT < now && (word & LATE != 0 || self.mark(word))
+        word >> DEADLINE_SHIFT < now && (word & LATE != 0 || self.mark(word, LATE))
     }
 
     /// Ends a wait by marking the connection as late, if it still waits. Returns whether it did.
     pub fn dismiss(&self, wait: Wait) -> bool {
-        self.mark(wait.word)
+        self.mark(wait.word, LATE)
     }
 
     /// Does nothing if the connection has gone on meanwhile.
-    fn mark(&self, word: u64) -> bool {
-        self.word.compare_exchange(word, word | LATE, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    fn mark(&self, word: u64, mark: u64) -> bool {
+        self.word.compare_exchange(word, word | mark, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Wakes the connection where it waits, or when it next does. To be called on its worker: the runtime would let it
     /// go on wherever it is called, and a connection that changes workers can be run by the other one before the
     /// first is done with it.
     pub fn wake(&self) {
-        if let Some((Waker(waker), _)) = self.waker.get() {
-            waker.wakeup();
-        }
+        let (room, key) = match &*self.whereabouts() {
+            Whereabouts::Nowhere => return,
+            Whereabouts::Coroutine(Waker(waker), _) => return waker.wakeup(),
+            Whereabouts::WaitingRoom(room, key) => (room.clone(), *key),
+        };
+        room.dismiss(key, self);
     }
 }
 
@@ -214,7 +257,7 @@ mod tests {
     #[test]
     fn a_phase_is_late_once_and_the_next_is_not() {
         let state = State::new();
-        assert!(state.phase() == Phase::Answering && !state.is_late() && !state.expire(u64::MAX >> 5));
+        assert!(state.phase() == Phase::Answering && !state.is_late() && !state.expire(u64::MAX >> 6));
         state.enter_until(Phase::Head, 100);
         assert!(state.phase() == Phase::Head && !state.expire(100) && !state.is_late());
         assert!(state.wait().is_some());
@@ -222,6 +265,24 @@ mod tests {
         assert!(state.wait().is_none());
         state.enter(Phase::Answering);
         assert!(state.phase() == Phase::Answering && !state.is_late() && !state.expire(102) && state.wait().is_none());
+    }
+
+    #[test]
+    fn only_who_is_idle_is_set_aside_and_only_once() {
+        let deadlines = Deadlines::of(&Limits::default());
+        let state = State::new();
+        assert!(!state.set_aside(1000, &deadlines));
+        state.enter_until(Phase::Idle, deadlines.idle + 500);
+        assert!(!state.set_aside(499, &deadlines) && !state.is_long());
+        assert!(state.set_aside(500, &deadlines) && state.is_long() && !state.set_aside(501, &deadlines));
+        // It still waits, can give way, and be late.
+        assert!(state.wait().is_some() && state.expire(deadlines.idle + 501) && state.is_late());
+        state.enter(Phase::Answering);
+        assert!(!state.is_long() && !state.is_late());
+        state.enter_until(Phase::Head, deadlines.head);
+        assert!(!state.set_aside(1000, &deadlines));
+        state.enter_until(Phase::Opening, deadlines.head);
+        assert!(state.set_aside(1000, &deadlines));
     }
 
     #[test]

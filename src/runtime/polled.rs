@@ -35,6 +35,12 @@ impl<S: AsRawFd> Polled<S> {
         &self.socket
     }
 
+    /// The socket, which nobody waits for any more.
+    pub fn into_socket(self) -> Option<S> {
+        drop(self.events);
+        Arc::into_inner(self.socket)
+    }
+
     /// Waits for an event, or for the waker; returns the flags of the event, as epoll has them.
     pub fn wait(&self) -> usize {
         self.events.wait_io()

@@ -9,16 +9,18 @@ use std::time::{Duration, Instant};
 use may::io::WaitIoWaker;
 use rustix::net::SendFlags;
 
-use super::connection::{self, Shared};
-use super::connections::{Connections, Membership, Remaining};
+use super::connection::{self, End, Shared, Wire};
+use super::connections::{Connections, Remaining};
 use super::date;
 use super::hosts::Hosts;
 use super::io::{Io, Model};
 use super::limits::{Limits, Means};
 use super::listener::{Accepting, Listener};
 use super::messages::Messages;
+use super::phase::Phase;
 use super::polled::Polled;
 use super::socket::Socket;
+use super::waiting_room::{Admitted, WaitingRoom};
 use crate::answer;
 use crate::http::Status;
 use crate::http::response::{self, Connection};
@@ -56,11 +58,18 @@ pub struct Options {
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
-    shared: Arc<Shared>,
-    connections: Arc<Connections>,
+    house: Arc<House>,
     doors: Vec<Door>,
     /// How many of them are still open.
     open: Arc<AtomicUsize>,
+}
+
+/// What every connection needs.
+#[derive(Debug)]
+struct House {
+    shared: Shared,
+    connections: Arc<Connections>,
+    room: Arc<WaitingRoom>,
 }
 
 /// A place where connections come in, from outside the coroutine that accepts them.
@@ -88,9 +97,11 @@ pub fn start_workers(workers: usize) -> io::Result<()> {
     may::config().set_workers(workers).set_stack_size(STACK);
     // Where threads run is better left to the kernel, and to whoever starts the server under taskset.
     may::config().set_worker_pin(false);
-    // The first coroutine takes SIGBUS for itself, before `spawn` returns, and later ones leave it as it is. So there is one
-    // now, with nothing to do: as long as none comes first, the handler that matters is the last.
-    sys::spawn(None, || {})?;
+    // The first coroutine takes SIGBUS for itself, before `spawn` returns, and later ones leave it as it is. So there are
+    // some now: as long as none comes first, the handler that matters is the last.
+    for worker in 0..workers {
+        sys::spawn(Some(worker), move || sys::this_is_worker(worker))?;
+    }
     sys::survive_truncation();
     Ok(())
 }
@@ -113,11 +124,12 @@ impl Server {
         let means = Means::of_process(workers, model);
         let connections = Arc::new(Connections::new(&limits, means, io, hosts.clone()));
         let shared = Shared { hosts, limits, messages, stopping: AtomicBool::new(false) };
-        let open = Arc::new(AtomicUsize::new(0));
-        let mut server = Server { shared: Arc::new(shared), connections, doors: Vec::new(), open };
+        let house = Arc::new(House { shared, connections, room: Arc::new(WaitingRoom::open()?) });
+        let mut server = Server { house: house.clone(), doors: Vec::new(), open: Arc::new(AtomicUsize::new(0)) };
         date::tick();
-        let connections = server.connections.clone();
+        let connections = house.connections.clone();
         std::thread::Builder::new().name("watchman".into()).spawn(move || connections.watch())?;
+        sys::spawn(None, move || house.room.attend(|connection| begin(connection, &house)))?;
         for listener in listeners {
             server.open_door(listener)?;
         }
@@ -134,9 +146,9 @@ impl Server {
         self.doors.push(door);
         let open = self.open.clone();
         open.fetch_add(1, Ordering::AcqRel);
-        let (shared, connections) = (self.shared.clone(), self.connections.clone());
+        let house = self.house.clone();
         sys::spawn(None, move || {
-            accept(&accepting, &closing, &shared, &connections);
+            accept(&accepting, &closing, &house);
             drop(accepting);
             open.fetch_sub(1, Ordering::AcqRel);
         })
@@ -154,7 +166,8 @@ impl Server {
     /// connects meanwhile is lost.
     pub fn stop(mut self, grace: Duration, is_enough: impl Fn() -> bool) -> usize {
         let deadline = Instant::now() + grace;
-        self.shared.stopping.store(true, Ordering::Release);
+        let House { shared, connections, .. } = &*self.house;
+        shared.stopping.store(true, Ordering::Release);
         let doors = std::mem::take(&mut self.doors);
         let late = Instant::now() + HANDSHAKE;
         let (yielded, own): (Vec<_>, Vec<_>) = doors.into_iter().partition(|door| door.accepting.yield_to_others());
@@ -166,8 +179,8 @@ impl Server {
             if let Some(doors) = yielded.take_if(|_| now >= late.min(deadline)) {
                 self.close(doors);
             }
-            self.connections.end_idle(IDLE);
-            let Remaining { busy, waiting, lingering } = self.connections.remaining();
+            connections.end_idle(IDLE);
+            let Remaining { busy, waiting, lingering } = connections.remaining();
             let is_closed = yielded.is_none() && self.open.load(Ordering::Acquire) == 0;
             let is_done = is_closed && busy + waiting == 0;
             let since = *quiet_since.get_or_insert(now);
@@ -193,7 +206,7 @@ impl Server {
 }
 
 /// Accepts connections until it is told to end, and then those that are there already.
-fn accept(accepting: &Accepting, closing: &AtomicBool, shared: &Arc<Shared>, connections: &Arc<Connections>) {
+fn accept(accepting: &Accepting, closing: &AtomicBool, house: &Arc<House>) {
     let mut accepted = 0;
     loop {
         let is_last = closing.load(Ordering::Acquire);
@@ -202,7 +215,7 @@ fn accept(accepting: &Accepting, closing: &AtomicBool, shared: &Arc<Shared>, con
         }
         match accepting.accept() {
             Ok(Some((stream, address))) => {
-                admit(stream, address, shared, connections);
+                admit(stream, address, house);
                 accepted += 1;
                 if accepted % MOST_IN_A_ROW == 0 && !is_last {
                     accepting.let_others();
@@ -215,31 +228,45 @@ fn accept(accepting: &Accepting, closing: &AtomicBool, shared: &Arc<Shared>, con
             Err(_) if is_last => return,
             // Out of descriptors or memory: connections that end give them back.
             Err(_) => {
-                connections.make_room();
+                house.connections.make_room();
                 may::coroutine::sleep(PAUSE);
             }
         }
     }
 }
 
-fn admit(stream: TcpStream, address: SocketAddr, shared: &Arc<Shared>, connections: &Arc<Connections>) {
+fn admit(stream: TcpStream, address: SocketAddr, house: &Arc<House>) {
+    let House { shared, connections, .. } = &**house;
     while !connections.has_room() && !shared.stopping.load(Ordering::Relaxed) {
         connections.make_room();
         may::coroutine::sleep(ROOM_PAUSE);
     }
     match connections.admit(address.ip()) {
-        Some(membership) => begin(stream, membership, shared, connections),
+        Some(membership) => begin(Admitted { stream, membership }, house),
         None => turn_away(&stream, shared),
     }
 }
 
-/// Serves a connection. Without memory for a stack it is closed, which is what is left to do.
-fn begin(stream: TcpStream, membership: Membership, shared: &Arc<Shared>, connections: &Arc<Connections>) {
+/// Serves a connection, a new one or one that was in the waiting room. Without memory for a stack it is closed, which is
+/// what is left to do.
+fn begin(connection: Admitted, house: &Arc<House>) {
+    let Admitted { stream, membership } = connection;
     let Ok(stream) = Polled::new(stream) else { return };
-    let (shared, connections) = (shared.clone(), connections.clone());
-    let _ = sys::spawn(Some(stream.worker()), move || {
-        if let Ok(socket) = Socket::new(stream, &membership.state, &connections) {
-            connection::serve(socket, &shared);
+    let house = house.clone();
+    let _ = sys::spawn_on(stream.worker(), move || {
+        let mut socket = Socket::new(stream, &membership.state, &house.connections);
+        let phase = match membership.state.phase() {
+            // It has never been at anything.
+            Phase::Answering => {
+                socket.enter(Phase::Opening);
+                Phase::Opening
+            }
+            waiting => waiting,
+        };
+        if connection::serve(&mut socket, &house.shared, phase) == End::Idle
+            && let Some(stream) = socket.into_stream()
+        {
+            house.room.enter(Admitted { stream, membership });
         }
     });
 }

@@ -8,9 +8,10 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use rustix::net::SendFlags;
+use rustix::net::{RecvFlags, SendFlags};
 use rustix::pipe::SpliceFlags;
 
+use super::buffers;
 use super::connection::Wire;
 use super::connections::Connections;
 use super::io::{Failure, Pending, blame, cut_short};
@@ -55,15 +56,14 @@ struct Quota {
 }
 
 impl<'s> Socket<'s> {
-    pub fn new(
-        stream: Polled<TcpStream>,
-        state: &'s Arc<State>,
-        connections: &'s Connections,
-    ) -> io::Result<Socket<'s>> {
-        // Answers leave in as few segments as they need; waiting for more to send only delays them.
-        stream.socket().set_nodelay(true)?;
+    pub fn new(stream: Polled<TcpStream>, state: &'s Arc<State>, connections: &'s Connections) -> Socket<'s> {
         state.wake_by(stream.waker(), stream.worker());
-        Ok(Socket { stream, state, connections, readable: true, peer_done: false, sent: 0, moved: 0, quota: None })
+        Socket { stream, state, connections, readable: true, peer_done: false, sent: 0, moved: 0, quota: None }
+    }
+
+    /// The socket alone, to be waited for otherwise.
+    pub fn into_stream(self) -> Option<TcpStream> {
+        self.stream.into_socket()
     }
 
     /// What the watchman and others know of the connection.
@@ -166,6 +166,19 @@ impl<'s> Socket<'s> {
         if self.state.is_late() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
     }
 
+    /// Waits for something to read, unless it is too late for that, or it should be waited for otherwise.
+    fn wait_to_read(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
+        if buffer.is_empty() {
+            buffers::give(std::mem::take(buffer));
+        }
+        match self.wait() {
+            // What came in the last moment came in time.
+            _ if self.readable => Ok(()),
+            Ok(()) if self.state.is_long() => Err(io::ErrorKind::WouldBlock.into()),
+            other => other,
+        }
+    }
+
     /// Waits for an event. It may be one of the other direction, which must not be forgotten.
     fn pause(&mut self) {
         self.moved = 0;
@@ -223,15 +236,16 @@ impl Wire for Socket<'_> {
     fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         loop {
             while !self.readable {
-                match self.wait() {
-                    // What came in the last moment came in time.
-                    Err(_) if self.readable => {}
-                    other => other?,
-                }
+                self.wait_to_read(buffer)?;
+            }
+            if buffer.capacity() == 0 {
+                *buffer = buffers::take();
             }
             let room = buffer.capacity() - buffer.len();
-            match rustix::io::read(self.stream.socket(), rustix::buffer::spare_capacity(buffer)) {
-                Ok(count) => {
+            let spare = rustix::buffer::spare_capacity(buffer);
+            // A little less work for the kernel than read(2).
+            match rustix::net::recv(self.stream.socket(), spare, RecvFlags::empty()) {
+                Ok((count, _)) => {
                     self.readable = count == room || self.peer_done;
                     self.moved(count, true)?;
                     return Ok(count);

@@ -21,7 +21,7 @@ mod uring;
 
 pub use aio::{ALIGNMENT, Aio, Buffer};
 pub use background::work_in_background;
-pub use coroutine::spawn;
+pub use coroutine::{spawn, spawn_on, this_is_worker};
 pub use descriptor::inherited;
 pub use fault::survive_truncation;
 pub use lease::has_writer;
