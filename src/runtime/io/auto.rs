@@ -42,7 +42,7 @@ impl Auto {
         if range.is_empty() {
             return Ok(());
         }
-        if !self.resident.has(site, &range, socket.now()) {
+        if !self.is_known(site, &range, socket.now()) {
             if resident_length(site, &range)? < range.end - range.start {
                 socket.send(output, true)?;
                 output.clear();
@@ -53,6 +53,24 @@ impl Auto {
         }
         output.extend_from_slice(site.webroot().bytes(range));
         Ok(())
+    }
+
+    /// Whether `range`, which is short, is known to be in memory, by itself or with all that lies around it: where there are
+    /// many short contents that is asked for all of them at once.
+    fn is_known(&self, site: &Site, range: &Range<u64>, now: u64) -> bool {
+        let around = piece(range.start, &(0..site.webroot().file_length()));
+        if around.end < range.end {
+            return self.resident.has(site, range, now);
+        }
+        if self.resident.has(site, &around, now) || self.resident.has(site, range, now) {
+            return true;
+        }
+        // Only where that is told without reading.
+        let is_there = site.mapped().resident_length(&around) == Some(around.end - around.start);
+        if is_there {
+            self.resident.note(site, &around, now);
+        }
+        is_there
     }
 
     /// Where those pieces of `range` end, from the one at `at` on, that are known to be in memory; `None` if that is not.
