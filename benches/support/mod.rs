@@ -34,6 +34,7 @@ pub fn write_webroot<W: Write + Seek + Send>(count: usize, out: W) -> Result<W, 
             .render();
             variants.push((file_name, media_type, content.len() as u64, block, body));
         }
+        writer.place_key(key(number).as_bytes())?;
         let run = writer.add_run(variants.iter().map(|(file_name, media_type, length, block, body)| {
             let variant = Variant::of_type(file_name.as_bytes(), media_type.as_bytes(), *length);
             VariantDraft { variant, block, body: Some(*body), entry: None }

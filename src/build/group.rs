@@ -154,6 +154,7 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
     fn add_literal_paths(&mut self) -> Result<(), WriteError> {
         for number in 0..self.site.tree.files.len() {
             self.note_map(number);
+            self.writer.place_key(&self.site.tree.files[number].key)?;
             let target = self.literal(number, None)?;
             self.literal.push(target);
         }
@@ -187,7 +188,12 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
         let site = self.site;
         for (key, candidates) in site.negotiated() {
             let hidden = self.others.contains_key(key); // a directory of that name answers (R17)
-            let target = if hidden { None } else { self.negotiated(candidates, None)? };
+            let target = if hidden {
+                None
+            } else {
+                self.writer.place_key(key)?;
+                self.negotiated(candidates, None)?
+            };
             self.negotiated.push(target);
         }
         Ok(())

@@ -15,6 +15,8 @@ mod lease;
 #[allow(unsafe_code)]
 mod map;
 #[allow(unsafe_code)]
+mod prefetch;
+#[allow(unsafe_code)]
 mod socket;
 #[allow(unsafe_code)]
 mod uring;
@@ -26,5 +28,6 @@ pub use descriptor::inherited;
 pub use fault::survive_truncation;
 pub use lease::has_writer;
 pub use map::Map;
+pub use prefetch::prefetch;
 pub use socket::{spread_connections, steer_to_successor, unacknowledged};
 pub use uring::{Pipe, Uring};

@@ -47,6 +47,9 @@ pub fn key_for_all_below(directory: &[u8]) -> Vec<u8> {
     [directory, b"/"].concat()
 }
 
+/// The unit of [`ResourceRecord::near`] in bytes.
+pub const NEAR: u64 = 64;
+
 /// Number of the body of a variant that has none.
 pub const NO_BODY: u32 = u32::MAX;
 
@@ -95,7 +98,7 @@ pub struct Displacement {
 }
 
 /// A string, by its place in the section of strings.
-#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct StringRef {
     /// From the beginning of the section.
@@ -110,8 +113,9 @@ pub struct StringRef {
 pub struct ResourceRecord {
     /// The decoded path.
     pub key: StringRef,
-    /// Zero.
-    pub reserved: U32,
+    /// Where the body of its first variant lies, in units of [`NEAR`] bytes from the beginning of the file; 0 if it has none,
+    /// or if that is too far. Only to have it fetched early: nothing is believed of it.
+    pub near: U32,
     /// What it answers.
     pub target: TargetRecord,
 }

@@ -32,7 +32,8 @@
 //!   begins on a page.
 //! - **Resources.** A key is a decoded absolute path: `/2005/chart`; a directory's ends in a slash. The key's
 //!   slot is found with the hash function of `phf_shared` and the table of displacements (see
-//!   [`index`]); the resource in that slot has the key or nothing has, so the key is compared last.
+//!   [`index`]); the resource in that slot has the key or nothing has, so the key is compared last. Where the first of its
+//!   bodies lies is said roughly, so that the processor can be told to fetch it together with the rest.
 //! - **Redirects for all that lies below a path** are resources, too. Their keys are that path, with its final slash, and
 //!   one slash more, so that no request has them: its key holds no empty segment. How long the longest is the first
 //!   settings say; they are looked for where nothing else is found, the longest first. A `*` in such a location stands
@@ -55,7 +56,8 @@
 //!   from these.
 //! - **Notes** are JSON objects, see [`crate::resource::Note`]: what about the site may surprise its author.
 //! - **Strings** are referred to by an offset of 8 bytes and a length of 4, so the format holds far
-//!   more than 16 million resources; the hash function's limit is 2³² − 1.
+//!   more than 16 million resources; the hash function's limit is 2³² − 1. A key stands before the header blocks of the
+//!   variants that it leads to, in most cases: none of these rules depends on it, but a request needs them together.
 //!
 //! # Trust
 //!

@@ -13,6 +13,7 @@ use super::index;
 use super::layout::*;
 use crate::http::Status;
 use crate::resource::{Dimensions, Level, Note, Quality, Settings, Variant};
+use crate::sys;
 
 /// Why a file cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -352,6 +353,13 @@ fn check_settings(webroot: &Webroot<'_>) -> Result<Vec<Settings>, OpenError> {
     })
 }
 
+/// So many variants of a resource are fetched early.
+const FETCHED_VARIANTS: u32 = 4;
+/// So much of the strings that lie with a resource's key is fetched early, in bytes: the key, and two header blocks or so.
+const FETCHED_STRINGS: usize = 512;
+/// The same of its first body; the rest comes by itself once that is copied.
+const FETCHED_BODY: usize = 256;
+
 /// A webroot whose bytes have been checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Webroot<'a> {
@@ -392,7 +400,29 @@ impl<'a> Webroot<'a> {
         let resources = self.records::<ResourceRecord>(RESOURCES);
         let slot = index::slot(key, self.layout.hash_key, self.records(DISPLACEMENTS), resources.len())?;
         let record = resources.get(slot)?;
+        self.fetch_early(record);
         (self.string(record.key) == key).then_some(Resource { webroot: *self, record })
+    }
+
+    /// Has the processor fetch what the answer will need, all at once. In a large webroot none of it is in the caches, and
+    /// each piece would be waited for only when another one has told where it lies.
+    fn fetch_early(&self, record: &ResourceRecord) {
+        let part = |start: u64, length: usize| {
+            let rest = usize::try_from(start).ok().and_then(|start| self.bytes.get(start..)).unwrap_or_default();
+            sys::prefetch(&rest[..rest.len().min(length)]);
+        };
+        let start = |section: usize| self.layout.sections[section].start as u64;
+        if matches!(record.target.kind, kind::FILE | kind::NEGOTIATED) {
+            let variants = (record.target.count.get().min(FETCHED_VARIANTS) as usize) * size_of::<VariantRecord>();
+            part(
+                start(VARIANTS)
+                    .saturating_add(record.target.first.get().saturating_mul(size_of::<VariantRecord>() as u64)),
+                variants,
+            );
+            part(u64::from(record.near.get()) * NEAR, FETCHED_BODY);
+        }
+        // Behind the key stand the header blocks.
+        part(start(STRINGS).saturating_add(record.key.offset.get()), FETCHED_STRINGS);
     }
 
     /// The perfect hash of `keys`, which must be sorted, if they are those of this webroot. It depends on them alone, so it is

@@ -24,6 +24,8 @@ pub struct BodyId(u32);
 pub struct RunId {
     first: u64,
     count: u32,
+    /// The key that was placed beside them.
+    key: Option<StringRef>,
 }
 
 impl RunId {
@@ -50,6 +52,16 @@ pub enum TargetDraft {
     Index(Vec<TargetDraft>, SettingsId),
     /// This error.
     Failure(Status),
+}
+
+impl TargetDraft {
+    /// The variants of a target that has some itself.
+    fn run(&self) -> Option<&RunId> {
+        match self {
+            TargetDraft::File(run, _) | TargetDraft::Negotiated(NegotiatedDraft { run, .. }) => Some(run),
+            TargetDraft::Redirect(..) | TargetDraft::Index(..) | TargetDraft::Failure(_) => None,
+        }
+    }
 }
 
 /// A run of variants, and what is known of it as a whole.
@@ -156,6 +168,8 @@ pub struct Writer<W> {
     by_symbol: FxHashMap<Vec<u8>, u32>,
     settings: Vec<Settings>,
     strings: Vec<u8>,
+    /// The key for the next run.
+    key: Option<StringRef>,
 }
 
 impl<W: Write + Seek> Writer<W> {
@@ -180,6 +194,7 @@ impl<W: Write + Seek> Writer<W> {
             by_symbol: FxHashMap::default(),
             settings: Vec::new(),
             strings: Vec::new(),
+            key: None,
         })
     }
 
@@ -296,13 +311,24 @@ impl<W: Write + Seek> Writer<W> {
         u16::try_from(number).map(SettingsId).map_err(|_| WriteError::TooMany("different settings"))
     }
 
+    /// Puts a resource's key beside the variants that are added next, to which it leads. Who finds one of them needs the other,
+    /// and they are in memory together.
+    ///
+    /// # Errors
+    ///
+    /// If it is too long.
+    pub fn place_key(&mut self, key: &[u8]) -> Result<(), WriteError> {
+        self.key = Some(self.add_string(key)?);
+        Ok(())
+    }
+
     /// Adds the variants of one target, in scan order.
     ///
     /// # Errors
     ///
     /// If there are more variants than can be numbered.
     pub fn add_run<'v>(&mut self, variants: impl IntoIterator<Item = VariantDraft<'v>>) -> Result<RunId, WriteError> {
-        let first = self.variants.len();
+        let (first, key) = (self.variants.len(), self.key.take());
         for VariantDraft { variant, block, body, entry } in variants {
             let place = body.map(|BodyId(number)| self.bodies[number as usize]);
             let record = VariantRecord {
@@ -329,7 +355,7 @@ impl<W: Write + Seek> Writer<W> {
             self.variants.push(record);
         }
         let count = u32::try_from(self.variants.len() - first).map_err(|_| WriteError::TooMany("variants"))?;
-        Ok(RunId { first: first as u64, count })
+        Ok(RunId { first: first as u64, count, key })
     }
 
     /// Returns the number of the entry, from 1.
@@ -417,9 +443,12 @@ impl<W: Write + Seek> Writer<W> {
         let mut records = Vec::with_capacity(resources.len());
         for &number in &table.order {
             let (key, target) = &resources[number];
-            let key = self.add_string(key)?;
-            let target = self.target(target, &mut targets)?;
-            records.push(ResourceRecord { key, reserved: 0.into(), target });
+            let record = ResourceRecord {
+                key: self.key_of(key, target)?,
+                near: self.near(target).into(),
+                target: self.target(target, &mut targets)?,
+            };
+            records.push(record);
         }
         let settings = std::mem::take(&mut self.settings);
         let settings = self.add_json(&settings)?;
@@ -470,6 +499,21 @@ impl<W: Write + Seek> Writer<W> {
         // Nobody needs to wait until so much memory is given back.
         rayon::spawn(move || drop((records, targets, variants, entries, bodies, strings, self.by_digest)));
         Ok((build_id, self.out))
+    }
+
+    /// The place of a key, which may lie beside what it leads to already.
+    fn key_of(&mut self, key: &[u8], target: &TargetDraft) -> Result<StringRef, WriteError> {
+        let placed = target.run().and_then(|run| run.key).filter(|placed| {
+            let start = placed.offset.get() as usize;
+            self.strings[start..][..placed.length.get() as usize] == *key
+        });
+        placed.map_or_else(|| self.add_string(key), Ok)
+    }
+
+    /// Where the first body of a target lies, in units of [`NEAR`] bytes, as far as that can be told.
+    fn near(&self, target: &TargetDraft) -> u32 {
+        let first = target.run().and_then(|run| self.variants.get(run.first as usize));
+        first.map_or(0, |variant| u32::try_from(variant.body_offset.get() / NEAR).unwrap_or(0))
     }
 
     /// Adds each of `values` as a string.
