@@ -1,10 +1,11 @@
 //! Where the server listens: sockets of its own, shared ones, and such as it was given.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 
 use may::io::WaitIoWaker;
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::polled::Polled;
@@ -98,17 +99,20 @@ pub(super) struct Accepting {
 }
 
 impl Accepting {
-    /// The next connection, or `None` if nobody is waiting.
+    /// The next connection, which does not block, or `None` if nobody is waiting.
     ///
     /// # Errors
     ///
     /// If there is no descriptor or memory left, or who has connected is gone.
     pub fn accept(&self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
-        match self.socket.socket().accept() {
-            Ok(accepted) => Ok(Some(accepted)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
-            Err(error) => Err(error),
+        match rustix::net::acceptfrom_with(self.socket.socket(), SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok((stream, address)) => {
+                // What comes in by a socket of another kind, which somebody may have given, is counted as one client's.
+                let address = address.and_then(|address| SocketAddr::try_from(address).ok());
+                Ok(Some((stream.into(), address.unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into()))))
+            }
+            Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -26,19 +26,21 @@ impl<S: AsRawFd> Polled<S> {
     ///
     /// If the kernel has no memory for that.
     pub fn new(socket: S) -> io::Result<Polled<S>> {
-        let socket = Arc::new(socket);
+        Polled::of(Arc::new(socket))
+    }
+
+    /// The same for a socket that is used besides.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Polled::new`].
+    pub fn of(socket: Arc<S>) -> io::Result<Polled<S>> {
         Ok(Polled { events: CoIo::new(socket.clone())?, socket })
     }
 
     /// The socket.
     pub fn socket(&self) -> &S {
         &self.socket
-    }
-
-    /// The socket, which nobody waits for any more.
-    pub fn into_socket(self) -> Option<S> {
-        drop(self.events);
-        Arc::into_inner(self.socket)
     }
 
     /// Waits for an event, or for the waker; returns the flags of the event, as epoll has them.

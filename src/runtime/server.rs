@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -18,7 +19,6 @@ use super::limits::{Limits, Means};
 use super::listener::{Accepting, Listener};
 use super::messages::Messages;
 use super::phase::Phase;
-use super::polled::Polled;
 use super::socket::Socket;
 use super::waiting_room::{Admitted, WaitingRoom};
 use crate::answer;
@@ -28,6 +28,9 @@ use crate::sys;
 
 /// Stack of a coroutine in words of 8 bytes. Only what is used of it takes memory.
 const STACK: usize = 8 * 1024;
+/// So many stacks are kept when coroutines end. The runtime lends the one that was given back longest ago, so with many
+/// none would be in a cache.
+const POOL: usize = 64;
 /// So many are accepted before others have a turn: whoever connects without a pause must not keep all others waiting.
 const MOST_IN_A_ROW: usize = 32;
 /// How long to wait before accepting again when there is no descriptor or memory left.
@@ -94,7 +97,7 @@ impl std::fmt::Debug for Door {
 ///
 /// If there is no memory for it.
 pub fn start_workers(workers: usize) -> io::Result<()> {
-    may::config().set_workers(workers).set_stack_size(STACK);
+    may::config().set_workers(workers).set_stack_size(STACK).set_pool_capacity(POOL);
     // Where threads run is better left to the kernel, and to whoever starts the server under taskset.
     may::config().set_worker_pin(false);
     // The first coroutine takes SIGBUS for itself, before `spawn` returns, and later ones leave it as it is. So there are
@@ -247,13 +250,12 @@ fn admit(stream: TcpStream, address: SocketAddr, house: &Arc<House>) {
     }
 }
 
-/// Serves a connection, a new one or one that was in the waiting room. Without memory for a stack it is closed, which is
-/// what is left to do.
+/// Serves a connection, a new one or one that was in the waiting room, on the worker to which its events will be brought.
+/// Without memory for a stack it is closed, which is what is left to do.
 fn begin(connection: Admitted, house: &Arc<House>) {
     let Admitted { stream, membership } = connection;
-    let Ok(stream) = Polled::new(stream) else { return };
     let house = house.clone();
-    let _ = sys::spawn_on(stream.worker(), move || {
+    let _ = sys::spawn_on(stream.as_raw_fd() as usize, move || {
         let mut socket = Socket::new(stream, &membership.state, &house.connections);
         let phase = match membership.state.phase() {
             // It has never been at anything.

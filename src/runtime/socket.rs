@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::ops::Range;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 
 use rustix::io::Errno;
@@ -31,7 +31,10 @@ const PEER_DONE: usize = 0x2000 | 0x10 | 0x08;
 pub(super) const TURN: usize = 1 << 20;
 /// A connection's socket.
 pub(super) struct Socket<'s> {
-    stream: Polled<TcpStream>,
+    /// Non-blocking.
+    stream: Arc<TcpStream>,
+    /// Events of the socket, once there was something to wait for.
+    events: Option<Polled<TcpStream>>,
     state: &'s Arc<State>,
     /// Has the time, how long everything may take, and what contents are sent by.
     connections: &'s Connections,
@@ -56,14 +59,32 @@ struct Quota {
 }
 
 impl<'s> Socket<'s> {
-    pub fn new(stream: Polled<TcpStream>, state: &'s Arc<State>, connections: &'s Connections) -> Socket<'s> {
-        state.wake_by(stream.waker(), stream.worker());
-        Socket { stream, state, connections, readable: true, peer_done: false, sent: 0, moved: 0, quota: None }
+    /// A connection by `stream`, which must be non-blocking.
+    pub fn new(stream: TcpStream, state: &'s Arc<State>, connections: &'s Connections) -> Socket<'s> {
+        let stream = Arc::new(stream);
+        let (readable, peer_done) = (true, false);
+        Socket { stream, events: None, state, connections, readable, peer_done, sent: 0, moved: 0, quota: None }
+    }
+
+    /// Gets ready to wait. Many connections never do: what they ask is there when they are accepted, and they end with the
+    /// answer. These cost the runtime and the kernel nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel has no memory for that.
+    pub fn watch(&mut self) -> io::Result<()> {
+        if self.events.is_none() {
+            let events = Polled::of(self.stream.clone())?;
+            self.state.wake_by(events.waker(), events.worker());
+            self.events = Some(events);
+        }
+        Ok(())
     }
 
     /// The socket alone, to be waited for otherwise.
     pub fn into_stream(self) -> Option<TcpStream> {
-        self.stream.into_socket()
+        drop(self.events);
+        Arc::into_inner(self.stream)
     }
 
     /// What the watchman and others know of the connection.
@@ -80,7 +101,7 @@ impl<'s> Socket<'s> {
     /// bytes it were; 0 if the client must receive something first. The caller has to [advance](Socket::advance).
     pub fn try_send(&self, bytes: &[u8], more: bool) -> io::Result<usize> {
         let flags = if more { SendFlags::MORE | SendFlags::NOSIGNAL } else { SendFlags::NOSIGNAL };
-        match rustix::io::retry_on_intr(|| rustix::net::send(self.stream.socket(), bytes, flags)) {
+        match rustix::io::retry_on_intr(|| rustix::net::send(&*self.stream, bytes, flags)) {
             Err(Errno::AGAIN) => Ok(0),
             other => Ok(other?),
         }
@@ -90,7 +111,7 @@ impl<'s> Socket<'s> {
     pub fn try_send_file(&self, file: &File, range: Range<u64>) -> Result<usize, Failure> {
         let mut offset = range.start;
         let length = (range.end - range.start).min(TURN as u64) as usize;
-        let socket = self.stream.socket();
+        let socket = &self.stream;
         match rustix::io::retry_on_intr(|| rustix::fs::sendfile(socket, file, Some(&mut offset), length)) {
             Ok(0) => Err(cut_short(range.start)),
             Ok(count) => Ok(count),
@@ -103,7 +124,7 @@ impl<'s> Socket<'s> {
     pub fn try_splice(&self, pipe: BorrowedFd<'_>, length: usize, more: bool) -> io::Result<usize> {
         let mut flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
         flags.set(SpliceFlags::MORE, more);
-        let socket = self.stream.socket();
+        let socket = &self.stream;
         match rustix::io::retry_on_intr(|| rustix::pipe::splice(pipe, None, socket, None, length, flags)) {
             Err(Errno::AGAIN) => Ok(0),
             other => Ok(other?),
@@ -131,7 +152,8 @@ impl<'s> Socket<'s> {
         }
     }
 
-    /// Waits until it is woken, or for an event. The client is not blamed for the time that this takes.
+    /// Waits until it is woken, or for an event, for which it must be [ready](Socket::watch). The client is not blamed for the
+    /// time that this takes.
     pub fn wait_for_others(&mut self) {
         self.enter(Phase::Answering);
         self.quota = None;
@@ -140,7 +162,7 @@ impl<'s> Socket<'s> {
 
     /// The number that stands for the worker that this connection lives on.
     pub fn worker(&self) -> usize {
-        self.stream.worker()
+        self.stream.as_raw_fd() as usize
     }
 
     /// Counts bytes that were moved; after too many of them in one turn the others are served first. Whether it is late
@@ -152,14 +174,16 @@ impl<'s> Socket<'s> {
 
     /// Lets everybody else on this worker have a turn.
     pub fn let_others(&mut self) -> io::Result<()> {
-        self.stream.wake_after_others()?;
+        self.watch()?;
+        self.events.iter().try_for_each(Polled::wake_after_others)?;
         self.pause();
         Ok(())
     }
 
     /// Waits for the client, unless it is too late for that.
     fn wait(&mut self) -> io::Result<()> {
-        // What would have woken it may have ended a turn instead.
+        self.watch()?;
+        // What would have woken it may have ended a turn instead, or come when it was not yet to be woken.
         if !self.state.is_late() {
             self.pause();
         }
@@ -182,7 +206,7 @@ impl<'s> Socket<'s> {
     /// Waits for an event. It may be one of the other direction, which must not be forgotten.
     fn pause(&mut self) {
         self.moved = 0;
-        let events = self.stream.wait();
+        let events = self.events.as_ref().map_or(0, Polled::wait);
         self.readable |= events & READABLE != 0;
         self.peer_done |= events & PEER_DONE != 0;
     }
@@ -215,7 +239,7 @@ impl<'s> Socket<'s> {
 
     /// Bytes that the client's side has acknowledged. How much the kernel took says little: its buffers are large.
     fn received(&self) -> io::Result<u64> {
-        Ok(self.sent.saturating_sub(sys::unacknowledged(self.stream.socket())?))
+        Ok(self.sent.saturating_sub(sys::unacknowledged(&*self.stream)?))
     }
 }
 
@@ -244,7 +268,7 @@ impl Wire for Socket<'_> {
             let room = buffer.capacity() - buffer.len();
             let spare = rustix::buffer::spare_capacity(buffer);
             // A little less work for the kernel than read(2).
-            match rustix::net::recv(self.stream.socket(), spare, RecvFlags::empty()) {
+            match rustix::net::recv(&*self.stream, spare, RecvFlags::empty()) {
                 Ok((count, _)) => {
                     self.readable = count == room || self.peer_done;
                     self.moved(count, true)?;
@@ -274,10 +298,11 @@ impl Wire for Socket<'_> {
 
     fn transfer(&mut self, site: &Site, range: Range<u64>) -> Result<(), Failure> {
         let connections = self.connections;
+        self.watch()?;
         connections.io.send(site, range, self)
     }
 
     fn finish_sending(&mut self) -> io::Result<()> {
-        self.stream.socket().shutdown(Shutdown::Write)
+        self.stream.shutdown(Shutdown::Write)
     }
 }

@@ -46,6 +46,7 @@ impl Auto {
             if resident_length(site, &range)? < range.end - range.start {
                 socket.send(output, true)?;
                 output.clear();
+                socket.watch()?;
                 let pending = self.readers.read(Length::Short, site.file(), range.clone(), socket.state())?;
                 land(site, range.start, pending, socket)?;
             }
