@@ -53,7 +53,7 @@ from pathlib import Path
 
 # What is imported leaves nothing in the directory of the benches.
 sys.dont_write_bytecode = True
-from compare import HOST, RELEASE, Missing, Wrong, cpu_seconds, held, required
+from servers import HOST, RELEASE, Missing, Wrong, cpu_seconds, held, required
 
 SERVER_CORE, LOAD_CORE = 0, 1
 CONNECTIONS = 16

@@ -50,7 +50,8 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from compare import HOST, RELEASE, ROOT, Missing, Server, Wrong, ask, cpu_seconds, descendants, free_port, held, nginx_command, program, required
+from plots import bars
+from servers import HOST, RELEASE, ROOT, Missing, Server, Wrong, ask, cpu_seconds, descendants, free_port, held, nginx_command, program, required
 
 MODELS = ["auto", "sync", "sendfile", "mmap", "aio", "dio", "async-sendfile"]
 # Those that must not sleep on the disk.
@@ -346,20 +347,19 @@ def cold_row(setting, disk, name, crowd, site, webroot, files, seconds, size):
     return row
 
 
-SIZES = {"64 KB": 65_536, "1 MB": 1 << 20, "64 MB": 64 << 20}
+SIZES = {"64 KB": 65_536, "100 KB": 100_000, "1 MB": 1 << 20, "64 MB": 64 << 20}
 
 
 def hot(setting):
     options = setting.options
     rounds, seconds = (1, 0.5) if options.smoke else (options.rounds, 2)
-    site = site_of(setting.place, "hot", {f"{size}.bin": size for size in SIZES.values()})
+    site = site_of(setting.place, "hot", {f"{SIZES[title]}.bin": SIZES[title] for title in options.sizes})
     webroot = setting.pack(site)
     names = setting.models + (["nginx sendfile"] if setting.nginx else [])
     names += ["bare"] if setting.bare else []
     rows = []
-    for title, size in SIZES.items():
-        if title not in options.sizes:
-            continue
+    for title in options.sizes:
+        size = SIZES[title]
         path, samples = f"/{size}.bin", {name: [] for name in names}
         for number in range(rounds):
             servers = {}
@@ -378,23 +378,30 @@ def hot(setting):
             finally:
                 for server in servers.values():
                     server.stop()
-        print(f"\nhot, {title}: processor time of the server, medians of {rounds} rounds")
-        print(f"{'':16} {'ms/GB':>7} {'GB/s':>6} {'busy':>5}  of nginx (least, most)   of bare")
-        for name in names:
-            cost, rate, busy = (statistics.median(sample[what] for sample in samples[name]) for what in range(3))
-
-            def ratio(other):
-                if other not in samples:
-                    return None
-                pairs = zip(samples[name], samples[other])
-                return sorted(mine[0] / theirs[0] for mine, theirs in pairs)
-            of_nginx, of_bare = ratio("nginx sendfile"), ratio("bare")
-            row = {"name": name, "size": title, "ms": cost, "rate": rate, "busy": busy,
-                   "nginx": of_nginx and statistics.median(of_nginx), "bare": of_bare and statistics.median(of_bare)}
-            rows.append(row)
-            shown = f"{row['nginx']:6.2f} ({of_nginx[0]:.2f} {of_nginx[-1]:.2f})" if of_nginx else ""
-            print(f"{name:16} {cost:7.1f} {rate:6.2f} {busy:5.0%} {shown:>22} {row['bare'] or math.nan:12.2f}", flush=True)
+        rows += [{"name": name, "size": title, "samples": samples[name]} for name in names]
+        hot_report(rows[-len(names):])
     return rows
+
+
+def hot_report(rows):
+    """Adds the medians to the rows of one size, and prints them."""
+    samples = {row["name"]: row["samples"] for row in rows}
+    print(f"\nhot, {rows[0]['size']}: processor time of the server, medians of {len(rows[0]['samples'])} rounds")
+    print(f"{'':16} {'ms/GB':>7} {'GB/s':>6} {'busy':>5}  of nginx (least, most)   of bare")
+    for row in rows:
+        name = row["name"]
+        cost, rate, busy = (statistics.median(sample[what] for sample in samples[name]) for what in range(3))
+
+        def ratio(other):
+            if other not in samples:
+                return None
+            pairs = zip(samples[name], samples[other])
+            return sorted(mine[0] / theirs[0] for mine, theirs in pairs)
+        of_nginx, of_bare = ratio("nginx sendfile"), ratio("bare")
+        row |= {"ms": cost, "rate": rate, "busy": busy,
+                "nginx": of_nginx and statistics.median(of_nginx), "bare": of_bare and statistics.median(of_bare)}
+        shown = f"{row['nginx']:6.2f} ({of_nginx[0]:.2f} {of_nginx[-1]:.2f})" if of_nginx else ""
+        print(f"{name:16} {cost:7.1f} {rate:6.2f} {busy:5.0%} {shown:>22} {row['bare'] or math.nan:12.2f}", flush=True)
 
 
 def slow(setting):
@@ -434,40 +441,14 @@ def slow(setting):
 # ------------------------------------------------------------------------- plots
 
 
-def bars(title, groups, unit, logarithmic=False):
-    """Horizontal bars as SVG: groups of (heading, [(label, value, kind)])."""
-    left, width, line = 130, 430, 19
-    values = [value for _, rows in groups for _, value, _ in rows]
-    low = min(values) / 2 if logarithmic else 0
-    scale = (lambda v: math.log(v / low) / math.log(max(values) / low)) if logarithmic else (lambda v: v / max(values))
-    out, y = [], 46
-    for heading, rows in groups:
-        out.append(f'<text class="group" x="8" y="{y + 12}">{heading}</text>')
-        y += line + 2
-        for label, value, kind in rows:
-            length = max(1, round(scale(value) * width))
-            shown = f"{value:,.2f}" if value < 10 else f"{value:,.0f}"
-            out.append(f'<text x="{left - 8}" y="{y + 12}" text-anchor="end">{label}</text>'
-                       f'<rect class="{kind}" x="{left}" y="{y + 1}" width="{length}" height="{line - 5}" rx="2"/>'
-                       f'<text x="{left + length + 6}" y="{y + 12}">{shown}</text>')
-            y += line
-        y += 10
-    note = f"{unit}, logarithmic" if logarithmic else unit
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 90} {y}" role="img">
-<title>{title}</title>
-<style>
-  text {{ font: 12px system-ui, sans-serif; fill: #333 }} .title {{ font-size: 14px; font-weight: 600 }} .group {{ font-weight: 600 }}
-  .own {{ fill: #2a6fbb }} .auto {{ fill: #0a8754 }} .peer {{ fill: #999 }}
-  @media (prefers-color-scheme: dark) {{ text {{ fill: #ddd }} .own {{ fill: #6aa9ea }} .auto {{ fill: #4cc38a }} .peer {{ fill: #888 }} }}
-</style>
-<text class="title" x="8" y="18">{title}</text><text x="8" y="35">{note}</text>
-{chr(10).join(out)}
-</svg>
-"""
-
-
 def kind(name):
-    return "auto" if name == "auto" else "own" if name in MODELS else "peer"
+    return "auto" if name in ("auto", "connegd") else "own" if name in MODELS else "peer"
+
+
+def plot_hot(rows):
+    groups = [(size, [(row["name"], row["ms"], kind(row["name"])) for row in rows if row["size"] == size])
+              for size in SIZES if any(row["size"] == size for row in rows)]
+    return bars("Contents in memory: processor time of the server", groups, "milliseconds per gigabyte")
 
 
 def plots(results, directory):
@@ -478,10 +459,7 @@ def plots(results, directory):
         title = "A hot page beside readers of a disk of 40 MB/s, 99th percentile"
         (directory / "sending-cold.svg").write_text(bars(title, groups, "milliseconds", True))
     if rows := results.get("hot"):
-        groups = [(size, [(row["name"], row["ms"], kind(row["name"])) for row in rows if row["size"] == size])
-                  for size in SIZES if any(row["size"] == size for row in rows)]
-        title = "Contents in memory: processor time of the server"
-        (directory / "sending-hot.svg").write_text(bars(title, groups, "milliseconds per gigabyte"))
+        (directory / "sending-hot.svg").write_text(plot_hot(rows))
     if rows := results.get("slow"):
         title = f"{rows[0]['clients']} clients that read slowly: memory of the server"
         groups = [("", [(row["name"], max(row["memory"], 0.01), kind(row["name"])) for row in rows])]
@@ -496,7 +474,7 @@ def arguments():
     parser.add_argument("--question", choices=["cold", "hot", "slow"], action="append")
     parser.add_argument("--models", type=lambda text: text.split(","), default=MODELS)
     parser.add_argument("--rounds", type=int, default=5, help="of the question hot")
-    parser.add_argument("--sizes", type=lambda text: text.split(","), default=list(SIZES), help="of the question hot")
+    parser.add_argument("--sizes", type=lambda text: text.split(","), default=["64 KB", "1 MB", "64 MB"], help=f"of the question hot; there are {', '.join(SIZES)}")
     parser.add_argument("--connections", type=int, default=32, help="of the question hot")
     parser.add_argument("--server-core", type=int, default=0)
     parser.add_argument("--load-core", type=int, default=1)

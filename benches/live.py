@@ -49,7 +49,7 @@ import time
 
 # What is imported leaves nothing in the directory of the benches.
 sys.dont_write_bytecode = True
-from compare import HOST, RELEASE, Missing, free_port, held, required
+from servers import HOST, RELEASE, Missing, free_port, held, required
 
 SERVER_CORE, LOAD_CORE = 0, 1
 # So many of the site's pages are asked for; their contents are known to the load.

@@ -6,6 +6,10 @@
 //! a temporary file, opens it several times, looks every resource up, then has connegd serve it and asks for some of
 //! them over HTTP. Memory is the server's resident set; pages of the webroot in it are the page
 //! cache's own, and are given back when memory is short. Expect times to vary by a tenth.
+//!
+//!     million --write COUNT FILE
+//!
+//! only writes the webroot, and prints how many bytes of index it has (benches/compare.py serves it).
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -21,7 +25,15 @@ use connegd::webroot::Mapped;
 mod support;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let count: usize = std::env::args().nth(1).map_or(Ok(1_000_000), |count| count.parse())?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [option, count, path] = &arguments[..]
+        && option == "--write"
+    {
+        support::write_webroot(count.parse()?, BufWriter::new(File::create(path)?))?.flush()?;
+        println!("{}", Mapped::open(Path::new(path))?.webroot().index_length());
+        return Ok(());
+    }
+    let count: usize = arguments.first().map_or(Ok(1_000_000), |count| count.parse())?;
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("many.webroot");
 

@@ -20,6 +20,7 @@
 //!     --head-length N   bytes of head, empty line included; padded in the ETag
 //!     --type TYPE       Content-Type (image/svg+xml)
 //!     --status 200|304  304 has no body
+//!     --close 1         close the connection after an answer
 //!
 //! It prints "listening on http://ADDR:PORT" when ready and runs until SIGTERM.
 
@@ -45,6 +46,7 @@ struct Options {
     body: Vec<u8>,
     content_type: String,
     status: u16,
+    close: bool,
 }
 
 /// What is kept for a connection.
@@ -63,6 +65,7 @@ struct Server {
     answers: Vec<u8>,
     /// The length of one answer.
     one: usize,
+    close: bool,
     buffer: Vec<u8>,
 }
 
@@ -73,7 +76,8 @@ fn main() -> io::Result<()> {
     let mut table: HashMap<Vec<u8>, u32> =
         (0..OTHER_KEYS).map(|n| (format!("/{}/other-{n}", 1990 + n % 35).into_bytes(), 0)).collect();
     table.insert(options.path.clone().into_bytes(), 0);
-    let mut server = Server { table, answers: answer.repeat((REPEAT / one).max(1)), one, buffer: vec![0; RECEIVE] };
+    let answers = answer.repeat((REPEAT / one).max(1));
+    let mut server = Server { table, answers, one, close: options.close, buffer: vec![0; RECEIVE] };
 
     let listener = TcpListener::bind(&options.listen)?;
     listener.set_nonblocking(true)?;
@@ -168,7 +172,8 @@ impl Server {
             connection.partial.clear();
             connection.partial.extend_from_slice(&self.buffer[at..end]);
             if emptied && !ended {
-                return self.send(fd, connection).is_some();
+                let close = self.close && connection.owed > 0;
+                return self.send(fd, connection).is_some_and(|all| !(all && close));
             }
         }
     }
@@ -290,6 +295,7 @@ fn options() -> Options {
         body: vec![b'x'; 1024],
         content_type: "image/svg+xml".into(),
         status: 200,
+        close: false,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
@@ -307,6 +313,7 @@ fn options() -> Options {
             }
             "--type" => options.content_type = value,
             "--status" => options.status = number() as u16,
+            "--close" => options.close = number() != 0,
             _ => usage(&format!("unknown option {name}")),
         }
     }
@@ -317,7 +324,7 @@ fn usage(message: &str) -> ! {
     eprintln!("bare: {message}");
     eprintln!(
         "usage: bare [--listen ADDR:PORT] [--path PATH] [--head-length N] \
-         [--length N | --body FILE] [--type TYPE] [--status 200|304]"
+         [--length N | --body FILE] [--type TYPE] [--status 200|304] [--close 0|1]"
     );
     std::process::exit(2);
 }
