@@ -11,12 +11,12 @@ It needs Linux, Python 3.9 or later, taskset (util-linux) and, for the questions
 (the limit: the kernel's part and next to nothing else) and `minihttp` (a quick server library), see benches/peers; nginx, lighttpd,
 h2o and Apache from the distribution; static-web-server from crates.io. servers.py has their configurations.
 
-  chart        a negotiated image of 1 KB; nginx and others are asked for the literal file (wrk)
+  chart        a negotiated image of 1 KB; nginx and others are asked for the literal file
   literal      the file's own name, of all
   large        a literal file of 1 MB
   browser      a page, with all the fields that Chrome sends
   conditional  the image again with If-None-Match: 304
-  pipelined    16 requests at a time
+  pipelined    16 requests at a time (wrk)
   connect      a new connection for each request: `Connection: close`, and the server closes
   siblings     chart among 10 to 100 000 other files in its directory
   index        one of 1 000 to 1 000 000 resources, at random, equally often (--most 10000000: ten times as many; that takes
@@ -33,7 +33,9 @@ the next of the same program, for as long as it lives.
 Processor time is the run time of all threads of the server and of its children (/proc/PID/task/*/schedstat, nanoseconds) over the
 requests that were answered. It holds the kernel's work on the server's side of the loopback, which is most of it. It is a better
 measure than requests per second here, because on the loopback the load is often the slower side: the column "busy" tells how much
-of its core the server used. A server that is not busy also batches less: it sleeps and wakes more often, and that is in its figure.
+of its core the server used. A server that is not busy also batches less: it sleeps and wakes more often, and that is in its figure,
+the more so the quicker it is. Therefore the load of benches/peers asks, which keeps nearly all of them busy; with `--client wrk
+--connections 16`, which does not, connegd and bare look up to a sixth more expensive beside the others.
 
 Latency is counted from when the request should have been sent, so a pause of the server is in all the answers that it delays. The
 rate of the first table is 70 % of what the server answered when 64 connections asked as fast as they could; where its core was not
@@ -421,8 +423,9 @@ def measure_requests(name, programs, options):
                          "bytes": {one["name"]: len(one["answer"].head) + len(one["answer"].body) for one in entries}}
 
                 def run(entry, seconds):
-                    if question.get("close"):
-                        return load(programs, options, entry, seconds, "--close", "--connections", options.connections)
+                    more = ["--close"] if question.get("close") else []
+                    if (options.client == "load" or more) and not question.get("depth"):
+                        return load(programs, options, entry, seconds, *more, "--connections", options.connections)
                     return wrk(programs, options, entry, seconds, question.get("depth", 1), fleet.work)
 
                 if options.smoke:
@@ -431,7 +434,7 @@ def measure_requests(name, programs, options):
                 else:
                     for entry in entries:
                         run(entry, 1)
-                if not question.get("close") and "wrk" not in programs:
+                if "wrk" not in programs and (options.client == "wrk" or question.get("depth")):
                     print(f"{name}: the answers are right; not loaded, for wrk is missing")
                     break
                 for entry in in_turn(entries, number):
@@ -495,16 +498,15 @@ def measure_siblings(name, programs, options):
                     # Contents are not verified meanwhile: that would be counted, and be more where there are more.
                     entries += start_servers(fleet, programs, options, CHART, site, only=servers, case=count,
                                              own=("--verify", "off"))
-                if "wrk" not in programs:
-                    print(f"{name}: the answers are right; not loaded, for wrk is missing")
-                    break
                 # A server's sizes follow each other, so that what they are compared with is near in time.
                 entries.sort(key=lambda entry: servers.index(entry["name"]))
                 if not options.smoke:
                     for entry in entries:
-                        wrk(programs, options, entry, 1, 1, fleet.work)
+                        load(programs, options, entry, 1, "--connections", options.connections)
                 for entry in in_turn(entries, number):
-                    seen = costed(options, entry, lambda entry=entry: wrk(programs, options, entry, options.seconds, 1, fleet.work))
+                    def run(entry=entry):
+                        return load(programs, options, entry, options.seconds, "--connections", options.connections)
+                    seen = costed(options, entry, run)
                     samples.append({**seen, "round": number})
     return {}, samples
 
@@ -851,7 +853,8 @@ def arguments():
                         help="each with fresh servers (5); at most 3 of the question idle")
     parser.add_argument("--seconds", type=int, default=3,
                         help="of load, for each server and round (3)")
-    parser.add_argument("--connections", type=int, default=16, help="kept by the load (16)")
+    parser.add_argument("--connections", type=int, default=64, help="kept by the load (64)")
+    parser.add_argument("--client", choices=["load", "wrk"], default="load", help="what asks, where either can (load)")
     parser.add_argument("--servers",
                         help=f"which to run, of {', '.join(PLACES)}; all: each must be there "
                         f"({', '.join(ALWAYS)}, and which of the others are installed)")
@@ -911,7 +914,7 @@ def measured(options):
         if name != "sizes":  # which prints its own
             report(name, about, samples)
         if options.json:  # after each question: the next may fail
-            settings = {"rounds": options.rounds, "seconds": options.seconds, "connections": options.connections,
+            settings = {"rounds": options.rounds, "seconds": options.seconds, "connections": options.connections, "client": options.client,
                         "kernel": os.uname().release}
             options.json.write_text(json.dumps({"settings": settings, "questions": found}, indent=1))
         for one in samples:
