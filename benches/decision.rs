@@ -7,46 +7,33 @@
 //! that.
 
 use std::hint::black_box;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use connegd::answer::{Content, answer};
-use connegd::build::{self, Config, Options, Report};
 use connegd::http::request::{self, Limits, Parsed};
 use connegd::negotiation::{Algorithm, Choice, NoTrace, Preferences, select};
 use connegd::resource::{Dimensions, Policy, Settings, Variant};
 use connegd::webroot::Mapped;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 
-const CHROME_ACCEPT: &[u8] =
-    b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,\
-    application/signed-exchange;v=b3;q=0.7";
-const CHROME: &str = "GET / HTTP/1.1\r\nHost: localhost:8080\r\nConnection: keep-alive\r\n\
-    sec-ch-ua: \"Chromium\";v=\"142\", \"Not_A Brand\";v=\"99\"\r\nsec-ch-ua-mobile: ?0\r\nsec-ch-ua-platform: \"Linux\"\r\n\
-    Upgrade-Insecure-Requests: 1\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
-    Chrome/142.0.0.0 Safari/537.36\r\nAccept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,\
-    image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7\r\nSec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate\r\n\
-    Sec-Fetch-User: ?1\r\nSec-Fetch-Dest: document\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n\
-    Accept-Language: de-DE,de;q=0.9,en-US;q=0.8,en;q=0.7\r\n\r\n";
-const AGENT: &str =
-    "GET /2005/chart HTTP/1.1\r\nHost: localhost:8080\r\nAccept: image/svg+xml; q=1, image/*; q=0.5\r\n\r\n";
+#[path = "support/chart.rs"]
+mod chart;
 
-struct Quiet;
-impl Report for Quiet {}
+use chart::{AGENT, CHROME};
 
 fn fixture() -> Mapped {
-    let site = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sites/chart");
     let file = tempfile::tempfile().expect("a temporary file");
-    let options = Options { negotiate: true, config: Config::of_site(&site).expect("a configuration") };
-    build::pack(&site, &file, &options, None, &Quiet).expect("a webroot");
+    chart::pack(&file);
     Mapped::from_file(file).expect("a sound webroot")
 }
 
 fn fields(criterion: &mut Criterion) {
     let forty = (0..40).map(|number| format!("application/x-{number};q=0.{number}")).collect::<Vec<_>>().join(", ");
+    let chrome = chart::head(CHROME);
+    let accept = chrome.accept.as_deref().expect("Accept");
     let mut group = criterion.benchmark_group("parse Accept");
     for (name, value, count) in [
-        ("Chrome", CHROME_ACCEPT, 8),
+        ("Chrome", accept, 8),
         ("Claude Code", b"text/markdown, text/html, */*", 3),
         ("40 ranges", forty.as_bytes(), 40),
     ] {
@@ -67,8 +54,9 @@ fn selection(criterion: &mut Criterion) {
         let types: Vec<_> = (0..count).map(|number| format!("application/x-{number}")).collect();
         let mut variants: Vec<_> = types.iter().map(|name| Variant::of_type(b"x", name.as_bytes(), 9)).collect();
         variants[count - 1] = Variant::of_type(b"x", b"text/html", 9);
+        let chrome = chart::head(CHROME);
         let mut preferences = Preferences::default();
-        preferences.read(Dimensions::TYPE, Some(CHROME_ACCEPT), Policy::Modern);
+        preferences.read(Dimensions::TYPE, chrome.accept.as_deref(), Policy::Modern);
         let settings = Settings::default();
         assert_eq!(
             select(&variants, &preferences, &settings, Algorithm::Local, &mut NoTrace),
@@ -81,13 +69,24 @@ fn selection(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// All four fields read and a variant chosen by them.
+fn cold(criterion: &mut Criterion) {
+    let (chrome, page, settings) = (chart::head(CHROME), chart::page(), chart::settings());
+    let choose = || {
+        let preferences = chart::four_fields(black_box(&chrome));
+        select(black_box(&page), &preferences, &settings, Algorithm::Local, &mut NoTrace)
+    };
+    assert_eq!(choose(), Choice::Selected(0));
+    criterion.bench_function("four fields, 8 variants", |bencher| bencher.iter(choose));
+}
+
 fn whole(criterion: &mut Criterion) {
     let mapped = fixture();
     let mut group = criterion.benchmark_group("whole");
     for (name, text, file) in
         [("Chrome, 8 variants", CHROME, "index.de.html"), ("agent, 2 variants", AGENT, "chart.svg")]
     {
-        let Parsed::Head(head, _) = request::parse(text.as_bytes(), &Limits::default()) else { panic!("{text}") };
+        let head = chart::head(text);
         let selected = answer(mapped.webroot(), &head).selected.expect("a variant");
         assert_eq!(selected.variant().file_name, file.as_bytes());
         group.bench_function(format!("head, {name}"), |bencher| {
@@ -114,7 +113,7 @@ fn long(criterion: &mut Criterion) {
     ] {
         let text = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{field}: {value}\r\n\r\n");
         assert!((55_000..65_536).contains(&text.len()), "{}", text.len());
-        let Parsed::Head(head, _) = request::parse(text.as_bytes(), &Limits::default()) else { panic!("{name}") };
+        let head = chart::head(&text);
         let selected = answer(mapped.webroot(), &head).selected.expect("a variant");
         assert_eq!(selected.variant().file_name, file.as_bytes());
         group.throughput(Throughput::Elements(COUNT as u64));
@@ -169,7 +168,7 @@ fn growth(once: bool) {
     }
 }
 
-criterion_group!(benches, fields, selection, whole, long);
+criterion_group!(benches, fields, selection, cold, whole, long);
 
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();

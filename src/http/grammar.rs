@@ -54,9 +54,9 @@ pub const fn is_token_byte(byte: u8) -> bool {
         )
 }
 
-/// White space as Apache counts it: space, tab, LF, CR, VT, FF.
+/// White space as Apache counts it: space, tab, LF, VT, FF, CR.
 pub const fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
+    matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
 /// The items of a field value, in order. Items without name and parameters are left out.

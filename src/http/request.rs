@@ -257,8 +257,10 @@ fn parse_into<'a>(
     if !lines_end_in_crlf(&bytes[..length], &request) {
         return Ok(Parsed::Reject(Status::BadRequest));
     }
-    Ok(match head(&request, limits) {
-        Ok(head) => Parsed::Head(head, length),
+    // A head is long: it is filled in where it stands, not handed on.
+    let mut head = RequestHead::get(request.path.unwrap_or_default().as_bytes());
+    Ok(match fill_in(&mut head, &request, limits) {
+        Ok(()) => Parsed::Head(head, length),
         Err(status) => Parsed::Reject(status),
     })
 }
@@ -288,19 +290,15 @@ fn lines_end_in_crlf(head: &[u8], request: &httparse::Request<'_, '_>) -> bool {
     head.ends_with(b"\r\n\r\n") && request.headers.iter().all(|field| follows_crlf(field.name))
 }
 
-/// The head that httparse found, judged.
-fn head<'a>(request: &httparse::Request<'_, 'a>, limits: &Limits) -> Result<RequestHead<'a>, Status> {
-    let target = request.path.unwrap_or_default().as_bytes();
-    if target.len() > limits.target {
+/// Makes `head`, which has its target and nothing else, that which httparse found; judges it.
+fn fill_in<'a>(head: &mut RequestHead<'a>, request: &httparse::Request<'_, 'a>, limits: &Limits) -> Result<(), Status> {
+    if head.target.len() > limits.target {
         return Err(Status::UriTooLong);
     }
     let is_http_1_0 = request.version == Some(0);
-    let mut head = RequestHead {
-        method: Method::from_name(request.method.unwrap_or_default()),
-        keep_alive: !is_http_1_0,
-        is_http_1_0,
-        ..RequestHead::get(target)
-    };
+    head.method = Method::from_name(request.method.unwrap_or_default());
+    head.keep_alive = !is_http_1_0;
+    head.is_http_1_0 = is_http_1_0;
     let (mut is_double, mut closes) = (false, false);
     let (mut host, mut length) = (None, None);
     let mut transfer_encoding = None;
@@ -327,7 +325,7 @@ fn head<'a>(request: &httparse::Request<'_, 'a>, limits: &Limits) -> Result<Requ
         }
     }
     head.keep_alive &= !closes;
-    head.host = target::authority(target).or(host).unwrap_or_default();
+    head.host = target::authority(head.target).or(host).unwrap_or_default();
     // RFC 9112, section 3.2, and 6.3: two lengths are one too many even if they agree; not everybody takes the same.
     let is_addressed = host.map_or(is_http_1_0, target::is_valid_host);
     if is_double || !is_addressed {
@@ -348,7 +346,7 @@ fn head<'a>(request: &httparse::Request<'_, 'a>, limits: &Limits) -> Result<Requ
         }
         head.expects_continue = head.content != Content::None;
     }
-    Ok(head)
+    Ok(())
 }
 
 /// The members of a list of tokens, without the empty ones.

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::http::grammar::{self, Item};
-use crate::resource::{Dimensions, Level, Policy, Quality};
+use crate::resource::{Dimensions, Policy, Quality};
 
 /// One item of a field: a range with its weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,8 +12,8 @@ pub struct Preference<'a> {
     pub name: &'a [u8],
     /// Its weight.
     pub quality: Quality,
-    /// The level it asks for, if it is an HTML type.
-    pub level: Level,
+    /// The level it asks for, if it does.
+    pub level: Option<i32>,
 }
 
 impl Preference<'_> {
@@ -75,7 +75,7 @@ fn preference<'a>(item: &Item<'a>, policy: Policy) -> Preference<'a> {
         [] => (Quality::FULL, None),
         parameters => plain_weight(parameters).map_or_else(|| parameters_of(item, policy), |quality| (quality, None)),
     };
-    Preference { name: item.name, quality, level: Level::of(item.name, level) }
+    Preference { name: item.name, quality, level }
 }
 
 /// The weight in parameters that are nothing but one as RFC 9110, section 12.4.2, writes it:

@@ -71,12 +71,20 @@ pub fn select<T: Trace>(
             accept.score(variant, settings)
         });
         let mut overall = media_type.quality * variant.source_quality.as_f32();
-        if !T::LISTENS && algorithm != Algorithm::Remote && best.as_ref().is_some_and(|best| overall < best.overall) {
-            continue; // whatever else it has, this key comes first (R78)
+        // Where nobody listens, what an early key has decided against (R78, R79) need not be worked out to the end.
+        let rival = best.as_ref().filter(|_| !T::LISTENS && algorithm != Algorithm::Remote);
+        if rival.is_some_and(|best| (overall, best.media_type.rank) < (best.overall, media_type.rank)) {
+            continue;
         }
         let language = languages.get(variant.languages.map(place_of), || {
             language::score(variants, number, accept_language, any_language, fiddles, settings)
         });
+        let is_behind = |best: &Candidate<'_, '_>| {
+            (overall, best.media_type.rank, language.quality) < (best.overall, media_type.rank, best.language.quality)
+        };
+        if rival.is_some_and(is_behind) {
+            continue;
+        }
         let (charset, charset_why) = charset::score(variant, accept_charset, fiddles, settings.policy);
         let (coding, coding_why) =
             codings.get(variant.codings.map(place_of), || coding::score(variant, accept_encoding, settings.policy));
