@@ -18,6 +18,8 @@ mod map;
 mod socket;
 #[allow(unsafe_code)]
 mod uring;
+#[allow(unsafe_code)]
+mod writeback;
 
 pub use aio::{ALIGNMENT, Aio, Buffer};
 pub use background::work_in_background;
@@ -28,3 +30,4 @@ pub use lease::has_writer;
 pub use map::Map;
 pub use socket::{spread_connections, steer_to_successor, unacknowledged};
 pub use uring::{Pipe, Uring};
+pub use writeback::begin_writeback;
