@@ -126,7 +126,7 @@ pub fn group<W: std::io::Write + std::io::Seek>(
 }
 
 /// The keys that [`group`] is going to find, sorted, but for what type maps, listings and redirects add or take away.
-pub fn expected_keys(site: &Site<'_>, negotiate: bool, configs: &Configs) -> Vec<Vec<u8>> {
+pub fn expected_keys<'s>(site: &'s Site<'_>, negotiate: bool, configs: &Configs) -> Vec<&'s [u8]> {
     let default = default_index(negotiate);
     let is_answered = |directory: &[u8]| {
         let names = configs.get(directory).directory_index.as_deref().unwrap_or(&default);
@@ -143,7 +143,7 @@ pub fn expected_keys(site: &Site<'_>, negotiate: bool, configs: &Configs) -> Vec
     let mut keys: Vec<_> = files.chain(names).chain(redirects).chain(indexes).filter(|key| !key.is_empty()).collect();
     keys.sort();
     keys.dedup();
-    keys.into_iter().map(<[u8]>::to_vec).collect()
+    keys
 }
 
 /// What answers for a directory if its settings do not say.

@@ -25,7 +25,7 @@ use super::survey::Survey;
 use super::walk::{Fingerprint, SourceFile, Tree};
 use super::{copy, decode, notes, paths, type_map};
 use crate::resource::Note;
-use crate::webroot::index::{self, Table};
+use crate::webroot::index;
 use crate::webroot::writer::{Taken, WriteError, Writer};
 
 /// How to pack.
@@ -120,7 +120,7 @@ impl From<io::Error> for BuildError {
 }
 
 /// Files of this length in bytes and more are read piece by piece; shorter ones are held as a whole.
-const STREAMED: u64 = 1 << 20;
+const STREAMED: u64 = 2 << 20;
 const _: () = assert!(STREAMED >= stream::LEAST);
 /// How much the writer holds back, in bytes.
 const BUFFER: usize = 1 << 20;
@@ -218,10 +218,9 @@ impl Packing<'_> {
         decode::add_plain_forms(&mut names, configs, prior, &mut writer, &mut site_notes)?;
         // To find a perfect hash takes about as long as all the grouping. So one is found beside that, for the keys that there
         // will be as far as can be told beforehand.
-        let expect = || -> Option<(Vec<Vec<u8>>, Table)> {
+        let expect = || {
             let keys = group::expected_keys(&names, negotiate, configs);
-            let table = index::table(&keys.iter().map(Vec::as_slice).collect::<Vec<_>>()).ok()?;
-            Some((keys, table))
+            index::table(&keys).ok().map(|table| (keys, table))
         };
         let (grouped, (of_names, expected)) = rayon::join(
             || group::group(&names, negotiate, configs, &mut writer),
@@ -538,7 +537,7 @@ mod tests {
             settled: (0, 0),
             placed: (0, 0),
         };
-        for (length, count, most) in [(0, 5000, BATCH.1), (1 << 20, 100, 32), (STREAMED, 99, 32), (u64::MAX, 50, 32)] {
+        for (length, count, most) in [(0, 5000, BATCH.1), (1 << 20, 100, 32), (STREAMED, 99, 16), (u64::MAX, 50, 16)] {
             let files = vec![file(length); count];
             let sizes: Vec<_> = batches(&files).map(<[SourceFile]>::len).collect();
             assert_eq!(sizes.iter().sum::<usize>(), count);

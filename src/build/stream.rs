@@ -12,11 +12,11 @@ use super::output::Output;
 use super::pack::{BuildError, Digests, Report, failure, unchanged};
 use super::walk::SourceFile;
 
-/// How much is read, hashed and written at once, in bytes: not more than a core's own cache holds. A power of two, so that
-/// each piece but the last is a whole subtree of BLAKE3's.
-const PIECE: usize = 256 << 10;
+/// How much is read, hashed and written at once, in bytes: what a core's own cache holds. A power of two, so that each piece
+/// but the last is a whole subtree of BLAKE3's.
+const PIECE: usize = 1 << 20;
 /// How many pieces are held.
-const PIECES: usize = 32;
+const PIECES: usize = 16;
 /// A file of this length in bytes has two pieces at least.
 pub const LEAST: u64 = PIECE as u64 + 1;
 
@@ -39,6 +39,7 @@ impl<'p> Streams<'p> {
         memory.resize(PIECE * PIECES, 0);
         let mut sha256 = sha256.then(Sha256::new);
         let mut subtrees = Vec::new();
+        out.reserve(at, source.length);
         let mut done = 0;
         while done < source.length {
             let held = usize::try_from(source.length - done).unwrap_or(usize::MAX).min(memory.len());
