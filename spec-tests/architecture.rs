@@ -11,7 +11,7 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ("webroot", &["resource", "sys", "http"]),
     ("negotiation", &["resource", "http"]),
     ("answer", &["resource", "http", "negotiation", "webroot"]),
-    ("build", &["resource", "http", "webroot"]),
+    ("build", &["resource", "http", "webroot", "sys"]),
     ("runtime", &["answer", "http", "webroot", "sys"]),
     ("live", &["resource", "build", "webroot", "runtime", "sys"]),
     ("cli", &["resource", "build", "answer", "http", "webroot", "runtime", "live"]),

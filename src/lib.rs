@@ -23,7 +23,7 @@
 //! | [`webroot`] | the file: its specification, reader, writer, verification | resource, http, sys |
 //! | [`negotiation`] | fields and variants in, a choice out | resource, http |
 //! | [`answer`] | (webroot, request head) → status, fields, which bytes | resource, http, negotiation, webroot |
-//! | [`build`] | site directory → webroot file, offline | resource, http, webroot |
+//! | [`build`] | site directory → webroot file, offline | resource, http, webroot, sys |
 //! | [`runtime`] | sockets, coroutines, hosts and what they serve at the moment | answer, http, webroot, sys |
 //! | [`live`] | keeps that up with what lies in the file system | resource, build, webroot, runtime, sys |
 //! | [`sys`] | the only unsafe code: memory maps, coroutine start, what the kernel is asked | nothing of ours |

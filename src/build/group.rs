@@ -125,6 +125,32 @@ pub fn group<W: std::io::Write + std::io::Seek>(
     Ok(Grouped { resources, counts, notes, missing })
 }
 
+/// The keys that [`group`] is going to find, sorted, but for what type maps, listings and redirects add or take away.
+pub fn expected_keys<'s>(site: &'s Site<'_>, negotiate: bool, configs: &Configs) -> Vec<&'s [u8]> {
+    let default = default_index(negotiate);
+    let is_answered = |directory: &[u8]| {
+        let names = configs.get(directory).directory_index.as_deref().unwrap_or(&default);
+        names.iter().any(|name| {
+            let key = [directory, name.as_bytes()].concat();
+            site.file(&key).is_some() || site.candidates(&key).is_some()
+        })
+    };
+    let files = site.tree.files.iter().map(|file| file.key.as_slice());
+    let directories = site.tree.directories.iter().map(Vec::as_slice);
+    let redirects = directories.clone().filter_map(|directory| directory.strip_suffix(b"/"));
+    let indexes = directories.filter(|directory| is_answered(directory));
+    let names = site.negotiated().map(|(name, _)| name);
+    let mut keys: Vec<_> = files.chain(names).chain(redirects).chain(indexes).filter(|key| !key.is_empty()).collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+/// What answers for a directory if its settings do not say.
+fn default_index(negotiate: bool) -> Vec<String> {
+    vec![if negotiate { "index" } else { "index.html" }.to_string()]
+}
+
 struct Grouping<'a, W> {
     site: &'a Site<'a>,
     configs: &'a Configs,
@@ -316,7 +342,7 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
     /// `/dir/`: what the names of `directory-index` answer, in order, up to the first that always does (R20).
     fn add_directory_indexes(&mut self, negotiate: bool) -> Result<(), WriteError> {
         let site = self.site;
-        let default = vec![if negotiate { "index" } else { "index.html" }.to_string()];
+        let default = default_index(negotiate);
         for directory in &site.tree.directories {
             let config = self.configs.get(directory);
             let names = config.directory_index.as_ref().unwrap_or(&default);

@@ -2,25 +2,31 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek, Write};
+use std::io::{self, BufWriter, Seek, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, SystemTime};
 
 use rayon::prelude::*;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::retry_on_intr;
 use sha2::{Digest, Sha256};
 
 use super::config::{Config, ConfigError, Configs};
 use super::extensions::{Metadata, Naming};
 use super::group::{self, Grouped, MapFile, Representations};
+use super::output::Output;
 use super::prior::{self, Former, Prior, Snapshot};
 use super::site::Site;
+use super::stream::{self, Streams};
 use super::survey::Survey;
 use super::walk::{Fingerprint, SourceFile, Tree};
 use super::{copy, decode, notes, paths, type_map};
 use crate::resource::Note;
-use crate::webroot::writer::{BodyId, Taken, WriteError, Writer};
+use crate::webroot::index;
+use crate::webroot::writer::{Taken, WriteError, Writer};
 
 /// How to pack.
 #[derive(Clone, Debug, Default)]
@@ -114,9 +120,10 @@ impl From<io::Error> for BuildError {
 }
 
 /// Files of this length in bytes and more are read piece by piece; shorter ones are held as a whole.
-const STREAMED: u64 = 16 << 20;
-/// How much of a long file is read at once, in bytes.
-const PIECE: usize = 1 << 20;
+const STREAMED: u64 = 2 << 20;
+const _: () = assert!(STREAMED >= stream::LEAST);
+/// How much the writer holds back, in bytes.
+const BUFFER: usize = 1 << 20;
 /// How much is read ahead of the writer: bytes, and files.
 const BATCH: (u64, usize) = (32 << 20, 1024);
 /// How much of a file's beginning tells its type, in bytes.
@@ -154,7 +161,7 @@ pub fn pack(
     Survey::of(site, None, options, report)?.pack(out, prior, report)
 }
 
-/// Writes the webroot to `out`; if it is to be kept, most of it is synced.
+/// Writes the webroot to `out`; if it is to be kept, most of it is on the disk then.
 pub(super) fn write(
     survey: &Survey,
     out: &File,
@@ -170,7 +177,8 @@ pub(super) fn write(
     let (taken, to_copy) = mpsc::channel();
     let (packed, copied) = std::thread::scope(|scope| {
         let copying = scope.spawn(|| copy_taken(prior, to_copy, out, keep));
-        let packed = Packing { site, tree, configs, negotiate: *negotiate, prior, report }.run(out, taken);
+        let out = Output::new(out, keep);
+        let packed = Packing { site, tree, configs, negotiate: *negotiate, prior, report, out }.run(taken);
         (packed, copying.join())
     });
     let packed = packed?;
@@ -196,20 +204,30 @@ struct Packing<'p> {
     negotiate: bool,
     prior: Option<&'p Prior<'p>>,
     report: &'p dyn Report,
+    out: Output<'p>,
 }
 
 impl Packing<'_> {
     /// Writes all but what is taken over from a former webroot; that is told to `taken`.
-    fn run(&self, out: &File, taken: Sender<Taken>) -> Result<Summary, BuildError> {
-        let Packing { site, tree, configs, negotiate, prior, report } = *self;
-        let mut writer = Writer::new(BufWriter::with_capacity(PIECE, out))?;
+    fn run(&self, taken: Sender<Taken>) -> Result<Summary, BuildError> {
+        let Packing { site, tree, configs, negotiate, prior, report, out } = *self;
+        let mut writer = Writer::new(BufWriter::with_capacity(BUFFER, out))?;
         let (files, reused) = self.add_contents(&mut writer, taken)?;
         let mut site_notes = Vec::new();
         let mut names = Site::new(tree, &files, configs, negotiate);
         decode::add_plain_forms(&mut names, configs, prior, &mut writer, &mut site_notes)?;
-        let (grouped, of_names) = rayon::join(
+        // To find a perfect hash takes about as long as all the grouping. So one is found beside that, for the keys that there
+        // will be as far as can be told beforehand.
+        let expect = || {
+            let keys = group::expected_keys(&names, negotiate, configs);
+            index::table(&keys).ok().map(|table| (keys, table))
+        };
+        let (grouped, (of_names, expected)) = rayon::join(
             || group::group(&names, negotiate, configs, &mut writer),
-            || if negotiate { notes::notes(&names, configs) } else { Vec::new() },
+            || {
+                let of_names = if negotiate { notes::notes(&names, configs) } else { Vec::new() };
+                (of_names, if prior.is_none() { expect() } else { None })
+            },
         );
         let Grouped { resources, counts, notes, missing } = grouped?;
         if !missing.is_empty() {
@@ -221,8 +239,12 @@ impl Packing<'_> {
         site_notes.sort();
         report.notes(site, &site_notes);
         let duplicates_saved = writer.duplicates_saved();
-        let former = prior.map(|prior| prior.webroot().webroot());
-        let (_, mut written) = writer.finish(&resources, &site_notes, former)?;
+        let keys: Vec<_> = resources.iter().map(|(key, _)| key.as_slice()).collect();
+        let table = match prior {
+            Some(prior) => prior.webroot().webroot().table_of(&keys),
+            None => expected.filter(|(expected, _)| *expected == keys).map(|(_, table)| table),
+        };
+        let (_, mut written) = writer.finish(&resources, &site_notes, table)?;
         // Nobody needs to wait until all that is given back, piece by piece.
         let names = names.into_names();
         rayon::spawn(move || drop((names, resources, files)));
@@ -248,14 +270,21 @@ impl Packing<'_> {
         taken: Sender<Taken>,
     ) -> Result<(Vec<Representations>, u64), BuildError> {
         let now = prior::seconds(SystemTime::now());
-        let Packing { tree, configs, negotiate, prior, report, .. } = *self;
+        let Packing { tree, configs, negotiate, prior, report, out, .. } = *self;
+        let mut streams = Streams::new(out, report);
         let files = &tree.files[..];
         let read_batch = |batch: &[SourceFile]| -> Vec<Result<Found<'_>, BuildError>> {
-            let find_out = |file: &SourceFile| {
-                let former = prior.and_then(|prior| prior.find(tree, file));
-                find_out(file, configs.get(file.directory()), negotiate, former)
+            let together = batch.par_chunk_by(|one, next| one.directory() == next.directory());
+            let find_out = |files: &[SourceFile]| -> Vec<_> {
+                let config = configs.get(files[0].directory());
+                let place = Place::of(files);
+                let find_out = |file: &SourceFile| {
+                    let former = prior.and_then(|prior| prior.find(tree, file));
+                    find_out(file, &place, config, negotiate, former)
+                };
+                files.par_iter().map(find_out).collect()
             };
-            batch.par_iter().map(find_out).collect()
+            together.flat_map(find_out).collect()
         };
 
         let mut known = Vec::with_capacity(files.len());
@@ -275,7 +304,20 @@ impl Packing<'_> {
                     let Found { metadata, sniffed, type_map, content } = content?;
                     reused += u64::from(matches!(content, Content::Former(..)));
                     let repr_digest = configs.get(file.directory()).repr_digest;
-                    let (body, (digest, repr_digest)) = add_content(file, content, repr_digest, writer, report)?;
+                    let (body, (digest, repr_digest)) = match content {
+                        Content::Former(former, digests) => {
+                            report.advance(file.length);
+                            (writer.add_former_body(former.range(), digests.0)?, digests)
+                        }
+                        Content::Held(content, digests) => {
+                            report.advance(file.length);
+                            (writer.add_body(&content, digests.0)?, digests)
+                        }
+                        Content::Streamed(content) => {
+                            let copy = |at| streams.copy(file, &content, at, repr_digest);
+                            writer.add_body_in_place(file.length, copy)?
+                        }
+                    };
                     let length = file.length;
                     known.push(Representations {
                         metadata,
@@ -316,7 +358,7 @@ fn batches(files: &[SourceFile]) -> impl Iterator<Item = &[SourceFile]> {
     std::iter::from_fn(move || {
         let mut bytes = 0;
         let fits = |file: &&SourceFile| {
-            // A long file is not held, but it is open, and there must not be many of those at once.
+            // A long file is not held, but it is open, and there must not be too many of those at once.
             bytes += file.length.min(STREAMED);
             bytes <= BATCH.0
         };
@@ -328,7 +370,7 @@ fn batches(files: &[SourceFile]) -> impl Iterator<Item = &[SourceFile]> {
 }
 
 /// Digests of a content: BLAKE3, and SHA-256 where it is to be sent.
-type Digests = ([u8; 32], Option<[u8; 32]>);
+pub(super) type Digests = ([u8; 32], Option<[u8; 32]>);
 
 /// What a file holds.
 enum Content<'p> {
@@ -372,6 +414,7 @@ struct Found<'p> {
 /// Finds out about a file. It is read, unless it is long or its content is that of a `former` webroot.
 fn find_out<'p>(
     source: &SourceFile,
+    place: &Place,
     config: &Config,
     negotiate: bool,
     former: Option<Former<'p>>,
@@ -382,7 +425,7 @@ fn find_out<'p>(
     let sniffed = metadata.content_type.is_none() && config.builtin_extensions && !is_map;
     let content = match former.filter(|_| !is_map) {
         Some(former) => former_content(former, config.repr_digest),
-        None => read(source, config.repr_digest, is_map)?,
+        None => read(source, place, config.repr_digest, is_map)?,
     };
     if sniffed {
         // The type found is that of the bytes as they are, so no coding is left to be undone.
@@ -400,6 +443,27 @@ fn find_out<'p>(
     Ok(Found { metadata, sniffed, type_map, content })
 }
 
+/// Where some files lie: with their directory open the kernel has only their names to look up, not every part of their paths.
+struct Place(Option<OwnedFd>);
+
+impl Place {
+    /// That of `files`, which lie in one directory.
+    fn of(files: &[SourceFile]) -> Place {
+        /// As many as make up for opening the directory.
+        const SEVERAL: usize = 4;
+        let directory = files.first().filter(|_| files.len() >= SEVERAL).and_then(|file| file.path.parent());
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Place(directory.and_then(|directory| rustix::fs::open(directory, flags, Mode::empty()).ok()))
+    }
+
+    fn open(&self, file: &SourceFile) -> io::Result<File> {
+        let Some(directory) = &self.0 else { return File::open(&file.path) };
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let opened = retry_on_intr(|| rustix::fs::openat(directory, file.name(), flags, Mode::empty()));
+        Ok(opened?.into())
+    }
+}
+
 /// A content that is taken over. Only the digest that was not wanted before must be made of it.
 fn former_content(former: Former<'_>, repr_digest: bool) -> Content<'_> {
     let sha256 = || former.repr_digest().unwrap_or_else(|| Sha256::digest(former.content()).into());
@@ -409,8 +473,8 @@ fn former_content(former: Former<'_>, repr_digest: bool) -> Content<'_> {
 
 /// Reads a file, or opens it if it is long and need not be `held`. That it did not grow or shrink meanwhile its
 /// fingerprint tells.
-fn read(source: &SourceFile, repr_digest: bool, held: bool) -> Result<Content<'static>, BuildError> {
-    let file = File::open(&source.path).map_err(|error| failure(source, error))?;
+fn read(source: &SourceFile, place: &Place, repr_digest: bool, held: bool) -> Result<Content<'static>, BuildError> {
+    let file = place.open(source).map_err(|error| failure(source, error))?;
     if source.length >= STREAMED && !held {
         return Ok(Content::Streamed(file));
     }
@@ -429,7 +493,7 @@ fn read(source: &SourceFile, repr_digest: bool, held: bool) -> Result<Content<'s
     Ok(Content::Held(content, (digest, repr_digest)))
 }
 
-fn failure(source: &SourceFile, error: io::Error) -> BuildError {
+pub(super) fn failure(source: &SourceFile, error: io::Error) -> BuildError {
     match error.kind() {
         io::ErrorKind::NotFound => BuildError::Vanished { path: source.path.clone() },
         _ => BuildError::Unreadable { path: source.path.clone(), source: error },
@@ -437,52 +501,12 @@ fn failure(source: &SourceFile, error: io::Error) -> BuildError {
 }
 
 /// Whether the file is still the one that was listed, after `length` bytes of it were read.
-fn unchanged(source: &SourceFile, file: &File, length: u64) -> Result<(), BuildError> {
+pub(super) fn unchanged(source: &SourceFile, file: &File, length: u64) -> Result<(), BuildError> {
     let metadata = file.metadata().map_err(|error| failure(source, error))?;
     if length != source.length || Fingerprint::from(&metadata) != source.fingerprint {
         return Err(BuildError::Changed { path: source.path.clone() });
     }
     Ok(())
-}
-
-/// Writes a content, unless it is there already; a long one is read and hashed on the way.
-fn add_content<W: Write + Seek>(
-    source: &SourceFile,
-    content: Content<'_>,
-    repr_digest: bool,
-    writer: &mut Writer<W>,
-    report: &dyn Report,
-) -> Result<(BodyId, Digests), BuildError> {
-    let mut file = match content {
-        Content::Former(former, digests) => {
-            let body = writer.add_former_body(former.range(), digests.0)?;
-            report.advance(source.length);
-            return Ok((body, digests));
-        }
-        Content::Held(content, digests) => {
-            let body = writer.add_body(&content, digests.0)?;
-            report.advance(source.length);
-            return Ok((body, digests));
-        }
-        Content::Streamed(file) => file,
-    };
-    let mut hasher = repr_digest.then(Sha256::new);
-    let mut total = 0;
-    let (body, digest) = writer.add_streamed_body(source.length, |piece| -> Result<(), BuildError> {
-        piece.clear();
-        (&mut file).take(PIECE as u64).read_to_end(piece).map_err(|error| failure(source, error))?;
-        if let Some(hasher) = &mut hasher {
-            hasher.update(&piece);
-        }
-        total += piece.len() as u64;
-        if total > source.length {
-            return Err(BuildError::Changed { path: source.path.clone() });
-        }
-        report.advance(piece.len() as u64);
-        Ok(())
-    })?;
-    unchanged(source, &file, total)?;
-    Ok((body, (digest, hasher.map(|hasher| hasher.finalize().into()))))
 }
 
 /// The type of a content by its first bytes: by the system's shared-mime-info database where there is one; without,
@@ -513,7 +537,7 @@ mod tests {
             settled: (0, 0),
             placed: (0, 0),
         };
-        for (length, count, most) in [(0, 5000, BATCH.1), (1 << 20, 100, 32), (STREAMED, 9, 2), (u64::MAX, 5, 2)] {
+        for (length, count, most) in [(0, 5000, BATCH.1), (1 << 20, 100, 32), (STREAMED, 99, 16), (u64::MAX, 50, 16)] {
             let files = vec![file(length); count];
             let sizes: Vec<_> = batches(&files).map(<[SourceFile]>::len).collect();
             assert_eq!(sizes.iter().sum::<usize>(), count);

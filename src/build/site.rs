@@ -184,30 +184,29 @@ impl<'a> Site<'a> {
 
     /// For each name that no file has as a whole, the files that can stand for it (R24-R31).
     fn find_candidates(&self, configs: &Configs) -> IndexMap<Vec<u8>, Candidates, FxBuildHasher> {
-        let mut candidates = IndexMap::with_capacity_and_hasher(self.files.len(), FxBuildHasher);
-        for (number, (file, known)) in self.tree.files.iter().zip(self.files).enumerate() {
+        let found = (0..self.files.len()).into_par_iter().flat_map_iter(|number| {
+            let (file, known) = (&self.tree.files[number], &self.files[number]);
             let metadata = &known.metadata;
-            let policy = configs.get(file.directory()).settings.policy;
-            let is_map = metadata.takes_over(policy);
+            let is_map = metadata.takes_over(configs.get(file.directory()).settings.policy);
             let has_type = metadata.content_type.is_some() && !known.sniffed;
-            if !metadata.recognised || !(has_type || is_map) {
-                continue;
-            }
-            for name in names_of(file.name()) {
-                let key = [file.directory(), name].concat();
-                if self.literal.contains_key(&key[..]) || !covers_residue(name, &metadata.residue) {
-                    continue;
+            let stands_for = names_of(file.name()).filter(move |name| {
+                metadata.recognised && (has_type || is_map) && covers_residue(name, &metadata.residue)
+            });
+            let keys = stands_for.map(|name| [file.directory(), name].concat());
+            keys.filter(|key| !self.literal.contains_key(&key[..])).map(move |key| (key, number, is_map))
+        });
+        let found: Vec<_> = found.collect();
+        let mut candidates = IndexMap::with_capacity_and_hasher(found.len(), FxBuildHasher);
+        for (key, number, is_map) in found {
+            match candidates.get_mut(&key) {
+                // Files come in the order of their names, so the first of several maps stays (B15).
+                Some(Candidates::Map(_)) => {}
+                Some(Candidates::Files(numbers)) if !is_map => numbers.push(number),
+                _ if is_map => {
+                    candidates.insert(key, Candidates::Map(number));
                 }
-                match candidates.get_mut(&key) {
-                    // Files come in the order of their names, so the first of several maps stays (B15).
-                    Some(Candidates::Map(_)) => {}
-                    Some(Candidates::Files(numbers)) if !is_map => numbers.push(number),
-                    _ if is_map => {
-                        candidates.insert(key, Candidates::Map(number));
-                    }
-                    _ => {
-                        candidates.insert(key, Candidates::Files(vec![number]));
-                    }
+                _ => {
+                    candidates.insert(key, Candidates::Files(vec![number]));
                 }
             }
         }

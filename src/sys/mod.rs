@@ -20,6 +20,8 @@ mod prefetch;
 mod socket;
 #[allow(unsafe_code)]
 mod uring;
+#[allow(unsafe_code)]
+mod writeback;
 
 pub use aio::{ALIGNMENT, Aio, Buffer};
 pub use background::work_in_background;
@@ -31,3 +33,4 @@ pub use map::Map;
 pub use prefetch::prefetch;
 pub use socket::{spread_connections, steer_to_successor, unacknowledged};
 pub use uring::{Pipe, Uring};
+pub use writeback::begin_writeback;

@@ -8,9 +8,8 @@ use rustc_hash::FxHashMap;
 use twox_hash::XxHash3_64;
 use zerocopy::{FromZeros, Immutable, IntoBytes};
 
-use super::index::{self, TableError};
+use super::index::{self, Table, TableError};
 use super::layout::*;
-use super::reader::Webroot;
 use crate::http::Status;
 use crate::http::response::Block;
 use crate::resource::{Dimensions, Note, Settings, Variant};
@@ -247,39 +246,30 @@ impl<W: Write + Seek> Writer<W> {
         std::mem::take(&mut self.taken)
     }
 
-    /// Adds a content of `length` bytes that comes in pieces; `next_piece` gives an empty one at the end.
-    /// It is hashed on its way, and taken back if it turns out to be there already; then bytes of it may
-    /// be left beyond the end of what [`Writer::finish`] writes. Returns the digest as well.
+    /// Adds a content of `length` bytes that `fill` writes itself, past the writer: it is told where, and returns the BLAKE3
+    /// digest and whatever else it found out. The content is taken back if it turns out to be there already; then bytes of it may be left beyond the end of
+    /// what [`Writer::finish`] writes. Returns what `fill` did as well.
     ///
     /// # Errors
     ///
-    /// If `out` cannot be written, or what `next_piece` returns.
-    pub fn add_streamed_body<E: From<WriteError>>(
+    /// If `out` cannot be written, or what `fill` returns.
+    pub fn add_body_in_place<E: From<WriteError>, T>(
         &mut self,
         length: u64,
-        mut next_piece: impl FnMut(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<(BodyId, [u8; 32]), E> {
+        fill: impl FnOnce(u64) -> Result<([u8; 32], T), E>,
+    ) -> Result<(BodyId, ([u8; 32], T)), E> {
         let before = self.position;
         let offset = self.start_body(length)?;
-        let mut hasher = blake3::Hasher::new();
-        let mut piece = Vec::new();
-        loop {
-            next_piece(&mut piece)?;
-            if piece.is_empty() {
-                break;
-            }
-            hasher.update_rayon(&piece);
-            self.write(&piece)?;
-        }
-        let digest = *hasher.finalize().as_bytes();
+        let (digest, found) = fill(offset)?;
         if let Some(&body) = self.by_digest.get(&digest) {
-            self.duplicates_saved += self.position - offset;
+            self.duplicates_saved += length;
             self.position = before;
-            // None of it may come later: there may soon stand what somebody else copies there.
+            // The padding may not come later: there may soon stand what somebody else copies there.
             self.out.flush().map_err(WriteError::Io)?;
-            return Ok((body, digest));
+            return Ok((body, (digest, found)));
         }
-        Ok((self.end_body(offset, digest)?, digest))
+        self.position += length;
+        Ok((self.end_body(offset, digest)?, (digest, found)))
     }
 
     /// Moves to where a body of `length` bytes goes.
@@ -419,8 +409,7 @@ impl<W: Write + Seek> Writer<W> {
     }
 
     /// Writes the index of `resources` (keys and what they answer, sorted by key), then the header. `notes` go
-    /// with it. If `former` has the same keys, their perfect hash is taken from there. Returns the build id and `out`,
-    /// positioned at its end.
+    /// with it. `table`, if there is one already, is that of these keys. Returns the build id and `out`, positioned at its end.
     ///
     /// # Errors
     ///
@@ -429,16 +418,13 @@ impl<W: Write + Seek> Writer<W> {
         mut self,
         resources: &[(Vec<u8>, TargetDraft)],
         notes: &[Note],
-        former: Option<Webroot<'_>>,
+        table: Option<Table>,
     ) -> Result<([u8; 16], W), WriteError>
     where
         W: Send,
     {
-        let keys: Vec<_> = resources.iter().map(|(key, _)| key.as_slice()).collect();
-        let table = match former.and_then(|former| former.table_of(&keys)) {
-            Some(table) => table,
-            None => index::table(&keys)?,
-        };
+        let keys = || resources.iter().map(|(key, _)| key.as_slice()).collect::<Vec<_>>();
+        let table = table.map_or_else(|| index::table(&keys()), Ok)?;
         let mut targets = Vec::new();
         let mut records = Vec::with_capacity(resources.len());
         for &number in &table.order {
