@@ -412,7 +412,7 @@ fn pieces(mut path: &str, rest: &str) -> Vec<Piece> {
     let mut pieces = vec![Piece::Text(b"GET ".to_vec())];
     while let Some(at) = path.find("{") {
         let (piece, length) = if path[at..].starts_with("{:02}") { (Piece::TwoDigits, 5) } else { (Piece::Number, 2) };
-        pieces.push(Piece::Text(path[..at].as_bytes().to_vec()));
+        pieces.push(Piece::Text(path.as_bytes()[..at].to_vec()));
         pieces.push(piece);
         path = &path[at + length..];
     }

@@ -353,6 +353,8 @@ fn check_settings(webroot: &Webroot<'_>) -> Result<Vec<Settings>, OpenError> {
     })
 }
 
+/// A smaller index, in bytes, is in the caches anyway if it is asked for much.
+const LARGE: u64 = 1 << 20;
 /// So many variants of a resource are fetched early.
 const FETCHED_VARIANTS: u32 = 4;
 /// So much of the strings that lie with a resource's key is fetched early, in bytes: the key, and two header blocks or so.
@@ -400,7 +402,9 @@ impl<'a> Webroot<'a> {
         let resources = self.records::<ResourceRecord>(RESOURCES);
         let slot = index::slot(key, self.layout.hash_key, self.records(DISPLACEMENTS), resources.len())?;
         let record = resources.get(slot)?;
-        self.fetch_early(record);
+        if self.index_length() >= LARGE {
+            self.fetch_early(record);
+        }
         (self.string(record.key) == key).then_some(Resource { webroot: *self, record })
     }
 
