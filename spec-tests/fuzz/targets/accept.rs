@@ -47,7 +47,7 @@ fn renders_and_reads_back(field: &[u8], policy: Policy) {
     let original = read(field);
     let mut rendered = Vec::new();
     for item in original.iter().filter(|item| whole(item.name)) {
-        let level = if item.level.declared { format!(";level={}", item.level.value) } else { String::new() };
+        let level = item.level.map(|level| format!(";level={level}")).unwrap_or_default();
         rendered.extend([item.name, format!(";q={}{level},", item.quality).as_bytes()].concat());
     }
     let again = read(&rendered);
