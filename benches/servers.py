@@ -308,11 +308,11 @@ LogLevel warn
 {user}
 StartServers 1
 ServerLimit 1
-ThreadsPerChild 64
-ThreadLimit 64
-MaxRequestWorkers 64
-MinSpareThreads 64
-MaxSpareThreads 64
+ThreadsPerChild 128
+ThreadLimit 128
+MaxRequestWorkers 128
+MinSpareThreads 128
+MaxSpareThreads 128
 MaxConnectionsPerChild 0
 AsyncRequestWorkerFactor {room // 64 + 2}
 KeepAlive On
