@@ -206,6 +206,7 @@ def load_command(programs, options, entry, *more):
 
 def load(programs, options, entry, seconds, *more):
     """What the load has seen: requests, rate, quantiles, errors."""
+    seconds = 0.25 if options.smoke else seconds
     seen = json.loads(run_load(load_command(programs, options, entry, "--seconds", seconds, *more), seconds))
     if not seen["requests"]:
         raise Wrong(f"{entry['name']}: no request was answered: {seen['error']}")
@@ -575,7 +576,7 @@ def measure_index(name, programs, options):
                     # Until it has nearly all of its pages.
                     mapped, seen = -1, 0
                     for seed in range(100, 160):
-                        run(entry, 0.5 if options.smoke else 1, seed)
+                        run(entry, 1, seed)
                         mapped, seen = seen, held(entry["server"].process.pid)[1]
                         if seen < mapped * 1.01:
                             break
@@ -628,46 +629,60 @@ def resident(pid):
 
 def measure_idle(name, programs, options):
     samples = []
-    count, pause = (200, 1) if options.smoke else (options.idle, options.idle_seconds)
-    room = count + 1000
-    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < room + 200:
+    count, pause = (200, 0.5) if options.smoke else (options.idle, options.idle_seconds)
+    room, limit = count + 1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit < room + 200:
         raise Missing(f"{count} connections need as many descriptors: ulimit -n {room + 200}, or --idle with fewer")
-    probing = 0.5 if options.smoke else options.seconds
+    # It takes no more connections than half its descriptors.
+    counts = {"lighttpd": min(count, limit // 2 - 100)}
+    if counts["lighttpd"] < count:
+        print(f"note: lighttpd has {counts['lighttpd']} connections, for want of descriptors")
     with place() as ground:
         site = Site(programs, readable_copy(options.site, ground / "site"))
         for number in range(1 if options.smoke else min(options.rounds, 3)):
             with Fleet(options.server_core) as fleet:
-                entries = start_servers(fleet, programs, options, CHART, site, room=room, case="",
+                entries = start_servers(fleet, programs, options, CHART, site, room=room,
                                         own=("--keep-alive-timeout", "600", "--max-connections", room))
                 entries = [entry for entry in entries if entry["name"] != "minihttp"]
                 for entry in in_turn(entries, number):
-                    pid = entry["server"].process.pid
-
-                    def probe():
-                        return load(programs, options, entry, probing, "--connections", 1, "--rate", 500)
-
-                    probe()  # so that what a first request takes is there already
-                    without, before = probe(), resident(pid)
-                    command = load_command(programs, options, entry, "--connections", count, "--sources", 20, "--hold")
-                    holder = subprocess.Popen([*map(str, command)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
                     try:
-                        if holder.stdout.readline().strip() != "held":
-                            print(f"note: {entry['name']} does not keep {count} connections")
-                            continue
-                        at_once = resident(pid)
-                        time.sleep(pause)
-                        later, beside = resident(pid), probe()
-                        seen = json.loads(holder.communicate("", timeout=30)[0])
-                    finally:
-                        holder.kill()
-                        holder.wait()
-                    errors = without["errors"] + beside["errors"]
-                    if seen["open"] != count:
-                        errors.append(f"{count - seen['open']} of {count} idle connections were closed")
-                    samples.append({"server": entry["name"], "case": count, "round": number, "errors": errors,
-                                    "at_once": (at_once - before) / count, "each": (later - before) / count,
-                                    "without": quantile(without, 0.99), "beside": quantile(beside, 0.99)})
+                        one = hold(programs, options, entry, counts.get(entry["name"], count), pause)
+                        samples.append({"server": entry["name"], "case": count, "round": number, **one})
+                    except Wrong as wrong:
+                        if entry["name"] == "connegd":
+                            raise
+                        print(f"note: {entry['name']} is left out of round {number + 1}: {wrong}")
     return {"pause": pause}, samples
+
+
+def hold(programs, options, entry, count, pause):
+    """What idle connections cost one server."""
+    pid = entry["server"].process.pid
+
+    def probe():
+        return load(programs, options, entry, options.seconds, "--connections", 1, "--rate", 500)
+
+    probe()  # so that what a first request takes is there already
+    without, before = probe(), resident(pid)
+    command = load_command(programs, options, entry, "--connections", count, "--sources", 20, "--hold")
+    holder = subprocess.Popen([*map(str, command)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        if holder.stdout.readline().strip() != "held":
+            raise Wrong(f"it does not take {count} connections")
+        at_once = resident(pid)
+        time.sleep(pause)
+        later, beside = resident(pid), probe()
+        seen = json.loads(holder.communicate("", timeout=30)[0])
+    finally:
+        holder.kill()
+        holder.wait()
+    errors = without["errors"] + beside["errors"]
+    if seen["errors"]:
+        errors.append(f"{seen['errors']} times; the first: {seen['error']}")
+    if seen["open"] != count:
+        errors.append(f"{count - seen['open']} of {count} idle connections were closed")
+    return {"errors": errors, "at_once": (at_once - before) / count, "each": (later - before) / count,
+            "without": quantile(without, 0.99), "beside": quantile(beside, 0.99)}
 
 
 def quantile(seen, share):
@@ -712,7 +727,7 @@ LATE = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0
 def measure_latency(name, programs, options):
     samples = []
     servers = ["connegd", "bare", "nginx sendfile off", "nginx sendfile on", "h2o", "lighttpd"]
-    seconds = 0.5 if options.smoke else options.seconds
+    seconds = options.seconds
     with place() as ground:
         site = Site(programs, readable_copy(options.site, ground / "site"))
         most = {}
