@@ -7,7 +7,9 @@ use std::hash::Hasher;
 
 use rustc_hash::FxHasher;
 
+use super::Listener;
 use crate::http::request::RequestHead;
+use crate::negotiation::{Step, Trace};
 
 /// How many choices are remembered at most.
 const PLACES: usize = 256;
@@ -23,22 +25,24 @@ pub struct Question<'r> {
     target: u64,
     /// Accept, Accept-Language, Accept-Charset and Accept-Encoding, as they were sent.
     fields: [Option<&'r [u8]>; 4],
+    /// Where its answer lies.
+    place: usize,
 }
 
 impl<'r> Question<'r> {
     /// What `request` asks of the target with this number in the webroot with this id.
     pub fn new(build_id: [u8; 16], target: u64, request: &'r RequestHead<'_>) -> Question<'r> {
         let fields = [&request.accept, &request.accept_language, &request.accept_charset, &request.accept_encoding];
-        Question { build_id, target, fields: fields.map(Option::as_deref) }
+        Question::of_fields(build_id, target, fields.map(Option::as_deref))
     }
 
-    fn place(&self) -> usize {
+    fn of_fields(build_id: [u8; 16], target: u64, fields: [Option<&'r [u8]>; 4]) -> Question<'r> {
         let mut hasher = FxHasher::default();
-        hasher.write(&self.build_id);
-        hasher.write_u64(self.target);
-        self.fields.iter().flatten().for_each(|field| hasher.write(field));
+        hasher.write(&build_id);
+        hasher.write_u64(target);
+        fields.iter().flatten().for_each(|field| hasher.write(field));
         // The upper bits of this hash are the better ones.
-        (hasher.finish() >> 32) as usize % PLACES
+        Question { build_id, target, fields, place: (hasher.finish() >> 32) as usize % PLACES }
     }
 
     fn is_short(&self) -> bool {
@@ -70,21 +74,27 @@ impl Memory {
     pub const fn new() -> Memory {
         Memory { places: Vec::new() }
     }
+}
 
-    /// The number of the variant that was the choice when the same was asked.
-    pub fn recall(&self, question: &Question<'_>) -> Option<usize> {
-        let remembered = self.places.get(question.place())?.as_ref()?;
+impl Trace for Memory {
+    const LISTENS: bool = false;
+
+    fn step(&mut self, _: impl FnOnce() -> Step) {}
+}
+
+impl Listener for Memory {
+    fn recall(&self, question: &Question<'_>) -> Option<usize> {
+        let remembered = self.places.get(question.place)?.as_ref()?;
         remembered.answers(question).then_some(remembered.variant as usize)
     }
 
-    /// The variant with this number is the choice.
-    pub fn remember(&mut self, question: &Question<'_>, variant: usize) {
+    fn remember(&mut self, question: &Question<'_>, variant: usize) {
         let Ok(variant) = u32::try_from(variant) else { return };
         if !question.is_short() {
             return;
         }
         self.places.resize(PLACES, None);
-        let place = &mut self.places[question.place()];
+        let place = &mut self.places[question.place];
         let mut fields = place.take().map_or(Vec::new(), |displaced| displaced.fields);
         fields.clear();
         question.fields.iter().flatten().for_each(|field| fields.extend_from_slice(field));
@@ -116,7 +126,7 @@ mod tests {
     use super::*;
 
     fn question<'r>(target: u64, fields: [Option<&'r [u8]>; 4]) -> Question<'r> {
-        Question { build_id: [7; 16], target, fields }
+        Question::of_fields([7; 16], target, fields)
     }
 
     #[test]
@@ -128,7 +138,7 @@ mod tests {
         assert_eq!(memory.recall(&asked), Some(3));
         for other in [
             question(2, asked.fields),
-            Question { build_id: [8; 16], ..asked },
+            Question::of_fields([8; 16], 1, asked.fields),
             question(1, [Some(b"ab"), None, Some(b"c"), None]),
             question(1, [Some(b"a"), None, None, Some(b"bc")]),
             question(1, [Some(b"ab"), Some(b""), None, Some(b"c")]),

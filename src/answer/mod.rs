@@ -18,7 +18,7 @@ use std::ops::Range;
 use crate::http::request::{Method, RequestHead};
 use crate::http::response::{changed_fields, push_field};
 use crate::http::{Status, target};
-use crate::negotiation::{Algorithm, Choice, NoTrace, Preferences, Step, Trace, adapted};
+use crate::negotiation::{Algorithm, Choice, NoTrace, Preferences, Trace, adapted};
 use crate::resource::{Dimensions, Policy, Settings, Variant};
 use crate::webroot::{Alternatives, Negotiated, StoredVariant, Target, Webroot};
 use generated::Page;
@@ -132,22 +132,6 @@ pub trait Listener: Trace {
 }
 
 impl Listener for NoTrace {}
-
-impl Trace for Memory {
-    const LISTENS: bool = false;
-
-    fn step(&mut self, _: impl FnOnce() -> Step) {}
-}
-
-impl Listener for Memory {
-    fn recall(&self, question: &Question<'_>) -> Option<usize> {
-        Memory::recall(self, question)
-    }
-
-    fn remember(&mut self, question: &Question<'_>, variant: usize) {
-        Memory::remember(self, question, variant);
-    }
-}
 
 /// Answers a request. Allocates only for what is made for it: errors, redirects, lists, and the fields of parts.
 pub fn answer<'w>(webroot: Webroot<'w>, request: &RequestHead<'_>) -> Answer<'w> {

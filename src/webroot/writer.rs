@@ -247,8 +247,8 @@ impl<W: Write + Seek> Writer<W> {
     }
 
     /// Adds a content of `length` bytes that `fill` writes itself, past the writer: it is told where, and returns the BLAKE3
-    /// digest and whatever else it found out. The content is taken back if it turns out to be there already; then bytes of it may be left beyond the end of
-    /// what [`Writer::finish`] writes. Returns what `fill` did as well.
+    /// digest and whatever else it found out. The content is taken back if it turns out to be there already; then bytes of it
+    /// may be left beyond the end of what [`Writer::finish`] writes. Returns what `fill` did as well.
     ///
     /// # Errors
     ///
