@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use connegd::answer::answer;
+use connegd::answer::{Memory, answer, whole_answer};
 use connegd::http::request::{self, Limits, RequestHead};
 use connegd::http::response::{Connection, push_head};
 use connegd::http::{Status, date};
@@ -91,6 +91,14 @@ fn run(directory: &Path, only: Option<&str>) -> Result<(), Box<dyn Error>> {
     ] {
         operation(name, &mut || {
             assert_eq!(black_box(answer(site.webroot(), black_box(request))).status, status);
+        });
+    }
+
+    let mut memory = Memory::new();
+    for (name, request) in [("answer, Chrome, remembered", &chrome), ("answer, agent, remembered", &agent)] {
+        operation(name, &mut || {
+            let answer = whole_answer(site.webroot(), black_box(request), &mut memory);
+            assert_eq!(black_box(answer).status, Status::Ok);
         });
     }
 

@@ -9,7 +9,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use connegd::answer::{Content, answer};
+use connegd::answer::{Content, Listener, Memory, Question, answer, whole_answer};
 use connegd::http::request::{self, Limits, Parsed};
 use connegd::negotiation::{Algorithm, Choice, NoTrace, Preferences, select};
 use connegd::resource::{Dimensions, Policy, Settings, Variant};
@@ -80,6 +80,16 @@ fn cold(criterion: &mut Criterion) {
     criterion.bench_function("four fields, 8 variants", |bencher| bencher.iter(choose));
 }
 
+/// The same choice when it was made before.
+fn remembered(criterion: &mut Criterion) {
+    let chrome = chart::head(CHROME);
+    let mut memory = Memory::new();
+    let question = |target| Question::new([1; 16], target, black_box(&chrome));
+    memory.remember(&question(7), 3);
+    assert_eq!((memory.recall(&question(7)), memory.recall(&question(8))), (Some(3), None));
+    criterion.bench_function("four fields, remembered", |bencher| bencher.iter(|| memory.recall(&question(7))));
+}
+
 fn whole(criterion: &mut Criterion) {
     let mapped = fixture();
     let mut group = criterion.benchmark_group("whole");
@@ -94,6 +104,11 @@ fn whole(criterion: &mut Criterion) {
         });
         group.bench_function(format!("answer, {name}"), |bencher| {
             bencher.iter(|| matches!(answer(mapped.webroot(), black_box(&head)).content, Content::Stored(_)));
+        });
+        let mut memory = Memory::new();
+        group.bench_function(format!("answer, {name}, remembered"), |bencher| {
+            let webroot = mapped.webroot();
+            bencher.iter(|| matches!(whole_answer(webroot, black_box(&head), &mut memory).content, Content::Stored(_)));
         });
     }
     group.finish();
@@ -168,7 +183,7 @@ fn growth(once: bool) {
     }
 }
 
-criterion_group!(benches, fields, selection, cold, whole, long);
+criterion_group!(benches, fields, selection, cold, remembered, whole, long);
 
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();

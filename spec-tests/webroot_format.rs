@@ -16,13 +16,13 @@ use crate::support::{Workshop, text};
 #[test]
 fn frozen_webroots_open() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/webroots");
-    for past in [1, 2] {
+    for past in [1, 2, 3] {
         let error =
             Mapped::open(&directory.join(format!("v{past}.webroot"))).expect_err("it is of the past").to_string();
-        let expected = format!("format {past}, and this program reads format 3\npack the site again");
+        let expected = format!("format {past}, and this program reads format 4\npack the site again");
         assert!(error.contains(&expected), "{error}");
     }
-    let mapped = Mapped::open(&directory.join("v3.webroot")).expect("format 3 is read");
+    let mapped = Mapped::open(&directory.join("v4.webroot")).expect("format 4 is read");
     let webroot = mapped.webroot();
     assert!(check::verify(&webroot).is_empty());
     let head = RequestHead { accept: Some(b"text/markdown"[..].into()), ..RequestHead::get(b"/page") };
@@ -227,5 +227,5 @@ fn a_file_that_is_no_webroot_is_called_that() {
     let mut other = std::fs::read(Workshop::with_site(&[("a.txt", b"a")]).pack()).unwrap();
     other[8] = 99;
     let error = Layout::read(&other).expect_err("another version").to_string();
-    assert!(error.starts_with("it is a webroot of format 99, and this program reads format 3"), "{error}");
+    assert!(error.starts_with("it is a webroot of format 99, and this program reads format 4"), "{error}");
 }

@@ -132,7 +132,7 @@ impl Case<'_> {
         let answer = answer(webroot, &request);
         let mut file = Vec::new();
         if let Some(stored) = answer.selected {
-            escape::push_uri(&mut file, stored.variant().file_name, true);
+            escape::push_uri(&mut file, stored.file_name(), true);
         }
         let vary = field_value(answer.fields.bytes(), "Vary").unwrap_or_default();
         let found = Outcome {

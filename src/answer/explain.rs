@@ -131,7 +131,7 @@ pub fn explain(webroot: Webroot<'_>, request: &RequestHead<'_>) -> Explanation {
         target: text(request.target),
         negotiations: recorder.negotiations,
         status: answer.status.code(),
-        file: answer.selected.map(|stored| text(stored.variant().file_name)),
+        file: answer.selected.map(|stored| text(stored.file_name())),
         fields: field_lines(answer.fields.bytes()),
         content_length: answer.content.length(),
     }

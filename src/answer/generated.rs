@@ -165,8 +165,8 @@ pub(super) fn with_rest<'l>(location: &'l [u8], rest: Option<&[u8]>) -> Cow<'l, 
 pub(super) fn reference_to(stored: &StoredVariant<'_>) -> Vec<u8> {
     match (field_value(stored.block(), "Content-Location"), stored.outcome()) {
         // What stands in a map under a name that is no more than that, and what has no name of its own.
-        (None, Outcome::Body | Outcome::InlineBody) => escape::sibling_reference(stored.variant().file_name),
-        (None, _) => escape::reference(stored.variant().file_name),
+        (None, Outcome::Body | Outcome::InlineBody) => escape::sibling_reference(stored.file_name()),
+        (None, _) => escape::reference(stored.file_name()),
         (Some(location), _) => location.to_vec(),
     }
 }

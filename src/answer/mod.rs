@@ -322,17 +322,21 @@ fn reply<'w>(target: Target<'w>, asked: &Asked<'w, '_>, listener: &mut impl List
 
 /// As [`reply`], and whether a file was found that then led elsewhere.
 fn followed<'w>(target: Target<'w>, asked: &Asked<'w, '_>, listener: &mut impl Listener) -> (Reply<'w>, bool) {
+    match own_reply(target, asked, listener) {
+        Reply::LedOn(led_on) => led_to_the_end(led_on, asked, listener),
+        reply => (reply, false),
+    }
+}
+
+/// As [`followed`], from the first choice that leads elsewhere.
+fn led_to_the_end<'w>(first: LedOn<'w>, asked: &Asked<'w, '_>, listener: &mut impl Listener) -> (Reply<'w>, bool) {
     let mut passed: Vec<LedOn<'w>> = Vec::new();
-    let (mut target, mut asked) = (target, *asked);
+    let (mut led_on, mut asked) = (first, *asked);
     let reply = loop {
-        let mut led_on = match own_reply(target, &asked, listener) {
-            Reply::LedOn(led_on) => led_on,
-            reply => break reply,
-        };
         let Some(next) = asked.webroot.find(led_on.key).filter(|_| asked.maps < MOST_MAPS) else {
             break Reply::Answer(asked.error(Status::VariantAlsoNegotiates, asked.webroot.settings().policy));
         };
-        target = next.target();
+        let target = next.target();
         asked.maps += 1;
         asked.path_info = led_on.path_info;
         // For a map found by a shorter name Apache looks at files, and at what can stand for them, as if by GET.
@@ -340,6 +344,10 @@ fn followed<'w>(target: Target<'w>, asked: &Asked<'w, '_>, listener: &mut impl L
         led_on.meets(is_map);
         asked.as_get |= led_on.by_name;
         passed.push(led_on);
+        led_on = match own_reply(target, &asked, listener) {
+            Reply::LedOn(further) => further,
+            reply => break reply,
+        };
     };
     let Some((last, before)) = passed.split_last() else { return (reply, false) };
     let led_by_file = !passed[0].by_name;
@@ -458,7 +466,7 @@ fn apache_index<'w>(alternatives: Alternatives<'w>, asked: &Asked<'w, '_>, liste
 
 /// A file asked for by its whole name. Only the name of its coding depends on the request (R16, R75).
 fn literal<'w>(stored: StoredVariant<'w>, settings: &Settings, asked: &Asked<'w, '_>) -> Answer<'w> {
-    let token = stored.variant().codings.and_then(|codings| asked.name_of(codings, settings.policy));
+    let token = stored.codings().and_then(|codings| asked.name_of(codings, settings.policy));
     let answer = representation(stored);
     let answer = match token {
         None => answer,

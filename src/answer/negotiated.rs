@@ -60,11 +60,17 @@ struct Changes {
 }
 
 impl Changes {
+    #[inline]
     fn apply<'w>(self, answer: Answer<'w>) -> Answer<'w> {
-        let Changes { coding, vary, without_choice, alternates } = self;
-        if coding.is_none() && vary.is_none() && alternates.is_none() && !without_choice {
+        // Nearly always there are none.
+        if matches!(self, Changes { coding: None, vary: None, without_choice: false, alternates: None }) {
             return answer;
         }
+        self.make(answer)
+    }
+
+    fn make<'w>(self, answer: Answer<'w>) -> Answer<'w> {
+        let Changes { coding, vary, without_choice, alternates } = self;
         let had_vary = field_value(answer.fields.bytes(), "Vary").is_some();
         let mut answer = answer.with(|name| match name {
             "Content-Encoding" => coding.clone(),
@@ -210,7 +216,7 @@ fn chosen<'w>(
     asked: &Asked<'w, '_>,
 ) -> Reply<'w> {
     let policy = negotiated.settings.policy;
-    let file_name = stored.variant().file_name;
+    let file_name = stored.file_name();
     // A map that was found by a shorter name serves its files even so, for Apache (B12).
     let refuses_path_info = !(negotiated.map && !negotiated.literal && policy == Policy::Apache);
     // That of another map goes on behind the URI, where a query swallows it.

@@ -39,7 +39,7 @@ pub fn parse(method: Method, target: &[u8]) -> Result<Target<'_>, Status> {
         b"*" if method == Method::Options => return Ok(Target::Server),
         _ => absolute_form(target).ok_or(Status::BadRequest)?.1,
     };
-    let end = path_and_query.iter().position(|&byte| byte == b'?' || byte == b'#').unwrap_or(path_and_query.len());
+    let end = first_of(&PATH_ENDS, path_and_query).unwrap_or(path_and_query.len());
     let (path, query) = path_and_query.split_at(end);
     if query.contains(&b'#') {
         return Err(Status::BadRequest);
@@ -96,7 +96,8 @@ pub(super) fn host_and_port(authority: &[u8]) -> Option<(&[u8], &[u8])> {
 fn registered_name(authority: &[u8]) -> Option<usize> {
     let mut end = 0;
     loop {
-        end += authority[end..].iter().take_while(|&&byte| NAME_BYTES[usize::from(byte)]).count();
+        let rest = &authority[end..];
+        end += first_of(&NO_NAME_BYTES, rest).unwrap_or(rest.len());
         match authority[end..] {
             [] | [b':', ..] => return Some(end),
             [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => end += 3,
@@ -113,23 +114,44 @@ fn is_ip_literal(literal: &[u8]) -> bool {
         return !version.is_empty()
             && version.iter().all(u8::is_ascii_hexdigit)
             && !address.is_empty()
-            && address.iter().all(|&byte| byte == b':' || NAME_BYTES[usize::from(byte)]);
+            && address.iter().all(|&byte| byte == b':' || is_name_byte(byte));
     }
     std::str::from_utf8(literal).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
 }
 
-/// For each byte whether it is unreserved or a delimiter within components of a URI (RFC 3986, sections 2.2 and 2.3). A
-/// table, since the Host of every request comes by here.
-static NAME_BYTES: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0u8;
-    while byte < 128 {
-        table[byte as usize] = byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b';' | b'=');
-        byte += 1;
-    }
-    table
-};
+/// Whether a byte is unreserved or a delimiter within components of a URI (RFC 3986, sections 2.2 and 2.3).
+const fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b';' | b'=')
+}
+
+/// For each byte whether it is one that is looked for. Tables, since the target and the Host of every request come by here.
+type Bytes = [bool; 256];
+
+macro_rules! bytes {
+    ($byte:ident => $condition:expr) => {{
+        let mut table = [false; 256];
+        let mut place = 0;
+        while place < 256 {
+            let $byte = place as u8;
+            table[place] = $condition;
+            place += 1;
+        }
+        table
+    }};
+}
+
+/// The bytes that end a path.
+static PATH_ENDS: Bytes = bytes!(byte => matches!(byte, b'?' | b'#'));
+/// The bytes by which a path may have to be decoded or resolved.
+static NOT_PLAIN: Bytes = bytes!(byte => matches!(byte, b'%' | b'/'));
+/// The bytes that do not belong to a name by themselves.
+static NO_NAME_BYTES: Bytes = bytes!(byte => !is_name_byte(byte));
+
+/// The place of the first of `wanted` in `bytes`.
+#[inline]
+fn first_of(wanted: &Bytes, bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|&byte| wanted[usize::from(byte)])
+}
 
 /// The key of `path`: `path` itself if it is in normal form, as nearly all are, else its normal form,
 /// written to `scratch`.
@@ -173,15 +195,15 @@ pub fn key<'a>(path: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8], Sta
 
 /// Whether nothing in `path` needs decoding, merging or resolving.
 fn is_normal(path: &[u8]) -> bool {
-    let mut after_slash = false;
-    for &byte in path {
-        match byte {
-            b'%' => return false,
-            b'/' | b'.' if after_slash => return false,
-            _ => after_slash = byte == b'/',
-        }
+    let Some(mut rest) = path.strip_prefix(b"/") else { return false };
+    while !matches!(rest, [b'/' | b'.', ..]) {
+        rest = match first_of(&NOT_PLAIN, rest) {
+            None => return true,
+            Some(at) if rest[at] == b'%' => return false,
+            Some(slash) => &rest[slash + 1..],
+        };
     }
-    path.first() == Some(&b'/')
+    false
 }
 
 /// Appends `segment`, percent-decoded once.

@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 /// First bytes of every webroot. Not text, and damaged by transfers that translate line ends.
 pub const MAGIC: [u8; 8] = *b"\x89cng\r\n\x1a\n";
 /// The format this code reads and writes.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// The header's size, and the boundary on which the index and long bodies start, in bytes.
 pub const PAGE: u64 = 4096;
 /// Bodies of this length in bytes and more start on a page.

@@ -31,7 +31,7 @@
 //! - The sections follow one another in the order of the drawing, each on a multiple of 8 bytes; the index
 //!   begins on a page.
 //! - **Resources.** A key is a decoded absolute path: `/2005/chart`; a directory's ends in a slash. The key's
-//!   slot is found with the hash function of `phf_shared` and the table of displacements (see
+//!   slot is found with a hash (XXH3, 128 bits) and the table of displacements (see
 //!   [`index`]); the resource in that slot has the key or nothing has, so the key is compared last. Where the first of its
 //!   bodies lies is said roughly, so that the processor can be told to fetch it together with the rest.
 //! - **Redirects for all that lies below a path** are resources, too. Their keys are that path, with its final slash, and

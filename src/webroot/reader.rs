@@ -711,18 +711,28 @@ impl<'a> StoredVariant<'a> {
     pub fn variant(&self) -> Variant<'a> {
         let record = self.record;
         Variant {
-            file_name: self.webroot.string(record.file_name),
+            file_name: self.file_name(),
             media_type: self.webroot.symbol(record.media_type.get()).unwrap_or_default(),
             level: Level { value: record.level.get(), declared: record.level_declared.get() != 0 },
             source_quality: Quality::from_thousandths(record.source_quality.get()),
             charset: self.webroot.symbol(record.charset.get()),
             languages: self.webroot.symbol(record.languages.get()),
-            codings: self.webroot.symbol(record.codings.get()),
+            codings: self.codings(),
             length: match self.entry() {
                 None => Some(record.body_length.get()),
                 Some(entry) => u64::try_from(entry.length.get()).ok(),
             },
         }
+    }
+
+    /// Its file name, without directory.
+    pub fn file_name(&self) -> &'a [u8] {
+        self.webroot.string(self.record.file_name)
+    }
+
+    /// Its content codings, as [`Variant::codings`].
+    pub fn codings(&self) -> Option<&'a [u8]> {
+        self.webroot.symbol(self.record.codings.get())
     }
 
     #[inline]
@@ -738,7 +748,7 @@ impl<'a> StoredVariant<'a> {
     /// Whether it is a form of a directory's listing, which has no address of its own. It is called like a dot file,
     /// which nothing else is that is served.
     pub fn is_listing(&self) -> bool {
-        self.entry().is_none() && self.webroot.string(self.record.file_name).starts_with(b".")
+        self.entry().is_none() && self.file_name().starts_with(b".")
     }
 
     /// What lists say about it; empty for nothing.
