@@ -19,6 +19,8 @@ mod prefetch;
 #[allow(unsafe_code)]
 mod socket;
 #[allow(unsafe_code)]
+mod stack;
+#[allow(unsafe_code)]
 mod uring;
 #[allow(unsafe_code)]
 mod writeback;
@@ -32,5 +34,6 @@ pub use lease::has_writer;
 pub use map::Map;
 pub use prefetch::prefetch;
 pub use socket::{spread_connections, steer_to_successor, unacknowledged};
+pub use stack::on_shared_stack;
 pub use uring::{Pipe, Uring};
 pub use writeback::begin_writeback;
