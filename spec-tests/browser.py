@@ -181,6 +181,37 @@ def settings_site(root):
     (root / "404.fr.html").write_bytes(page("Pas ici", "<h1>Cette page n\u2019existe pas</h1>", "fr"))
 
 
+CODINGS = ["br", "zstd", "gzip"]
+STYLE = "".join(f".c{number} {{ color: #{number * 7919:06x} }}\n" for number in range(300))
+
+
+def derived_site(root):
+    """A directory for each coding, an image and a page; all that a browser should rather have is derived."""
+    for coding in CODINGS:
+        (root / coding).mkdir(parents=True)
+        (root / coding / "style.css").write_text(STYLE)
+        (root / coding / ".mkroot.toml").write_text(f"[derive]\n{coding} = true\n")
+    shutil.copy(SITE / "images" / "harbour.png", root / "photo.png")
+    (root / "index.html").write_bytes(page("derived", "<p>text</p><img src=photo alt=Harbour>"))
+    (root / ".mkroot.toml").write_text("[derive]\nmarkdown = true\navif = true\nwebp = true\n")
+
+
+def check_derived(check, browser, site):
+    browser.load(site + "/")
+    check("a page that has derived Markdown is HTML", browser.run("return document.contentType") == "text/html", "")
+    shown = "return [document.images[0].complete, document.images[0].naturalWidth]"
+    check("an image with derived forms shows", browser.run(shown) == [True, 960], browser.run(shown))
+    for coding in CODINGS:
+        found = browser.wait_for(
+            f"const r = await fetch('/{coding}/style.css'); done([r.headers.get('content-encoding'), await r.text()])")
+        check(f"a style sheet in derived {coding} is what it was", found == [coding, STYLE], found[0])
+    for accept, expected in [("*/*", "image/png"), ("image/png", "image/png"), ("image/webp", "image/webp")]:
+        kind = browser.wait_for(
+            f"done((await fetch('/photo', {{headers: {{accept: '{accept}'}}}})).headers.get('content-type'))")
+        check(f"who accepts {accept} gets {expected}", kind == expected, kind)
+    check_direct(check, browser, site, "/photo", ["image/avif"])
+
+
 class Checks:
     def __init__(self):
         self.passed = self.failed = 0
@@ -398,6 +429,10 @@ def main():
                     Browser(driver, binary, "en", work) as browser:
                 check_ranges(check, browser, server.base)
                 check_caching(check, browser, server.base)
+            derived_site(work / "derived")
+            with serving("connegd-derived", work / "derived") as server, \
+                    Browser(driver, binary, "en", work) as browser:
+                check_derived(check, browser, server.base)
             settings_site(work / "settings")
             try:
                 with serving("connegd-settings", work / "settings") as server:

@@ -159,5 +159,29 @@ check "--request-target with the whole URL" 200 "$(get --request-target "$url/20
 check "--compressed" 200 "$(get --compressed "$url/style")"
 check "--compressed: its bytes" same "$(same "$site/style.css" "$work/content")"
 
+# What mkroot makes: a site of one style sheet, coded in each way.
+mkdir "$work/derived"
+cp "$site/style.css" "$work/derived/style.css"
+printf '[derive]\nbr = true\nzstd = true\ngzip = true\n' >"$work/derived/.mkroot.toml"
+kill -TERM "$server" && wait "$server"
+"$connegd" --listen 127.0.0.1:0 "$work/derived" >"$work/derived.log" 2>&1 &
+server=$!
+url=$(ready "$server" "$work/derived.log") || missing "connegd did not start: $(cat "$work/derived.log")"
+check "--compressed, derived" 200 "$(get --compressed "$url/style.css")"
+check "--compressed, derived: it came coded" 1 "$(grep -ci '^content-encoding: ' "$work/head")"
+check "--compressed, derived: its bytes" same "$(same "$site/style.css" "$work/content")"
+for coding in br zstd gzip; do
+    get -H "Accept-Encoding: $coding" "$url/style.css" >/dev/null
+    check "derived $coding" "$coding" "$(field content-encoding)"
+    case $coding in
+    br) undo="brotli -dc" ;;
+    *) undo="$coding -dc" ;;
+    esac
+    if command -v "${undo%% *}" >/dev/null; then
+        $undo <"$work/content" >"$work/plain"
+        check "derived $coding: $undo undoes it" same "$(same "$site/style.css" "$work/plain")"
+    fi
+done
+
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

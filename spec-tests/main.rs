@@ -4,6 +4,7 @@
 //! free and in directories that are removed, and speaks raw bytes to them; nothing here waits for time to
 //! pass.
 
+mod agents;
 mod apache_differential;
 mod apache_examples;
 mod apache_manual;
@@ -11,6 +12,7 @@ mod apache_type_map;
 mod architecture;
 mod cli;
 mod decoding;
+mod derived;
 mod directories;
 mod explain_cases;
 mod hosts;

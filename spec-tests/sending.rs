@@ -12,7 +12,7 @@ use std::process::Stdio;
 
 use connegd::http::response::Representation;
 use connegd::resource::{Settings, Variant};
-use connegd::webroot::writer::{TargetDraft, VariantDraft, Writer};
+use connegd::webroot::writer::{Origin, TargetDraft, VariantDraft, Writer};
 use tempfile::TempDir;
 
 use crate::support::{Server, Workshop, connegd_command, head, text};
@@ -58,7 +58,13 @@ fn write_webroot(path: &Path) {
         }
         .render();
         let variant = Variant::of_type(name.as_bytes(), b"application/octet-stream", length);
-        let run = writer.add_run([VariantDraft { variant, block: &block, body: Some(body), entry: None }]);
+        let run = writer.add_run([VariantDraft {
+            variant,
+            block: &block,
+            body: Some(body),
+            entry: None,
+            origin: Origin::Author,
+        }]);
         resources.push((format!("/{name}").into_bytes(), TargetDraft::File(run.expect("a run"), settings)));
     }
     let start = writer.take()[0].to;

@@ -8,7 +8,9 @@ use connegd::http::Status;
 use connegd::http::request::RequestHead;
 use connegd::http::response::{Representation, field_value};
 use connegd::resource::{Dimensions, Level, Note, Quality, Settings, Variant};
-use connegd::webroot::writer::{BodyId, EntryDraft, NegotiatedDraft, OutcomeDraft, TargetDraft, VariantDraft, Writer};
+use connegd::webroot::writer::{
+    BodyId, EntryDraft, NegotiatedDraft, Origin, OutcomeDraft, TargetDraft, VariantDraft, Writer,
+};
 use connegd::webroot::{Layout, Mapped, Outcome, Target, check};
 
 use crate::support::{Workshop, text};
@@ -16,13 +18,13 @@ use crate::support::{Workshop, text};
 #[test]
 fn frozen_webroots_open() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/webroots");
-    for past in [1, 2, 3] {
+    for past in [1, 2, 3, 4] {
         let error =
             Mapped::open(&directory.join(format!("v{past}.webroot"))).expect_err("it is of the past").to_string();
-        let expected = format!("format {past}, and this program reads format 4\npack the site again");
+        let expected = format!("format {past}, and this program reads format 5\npack the site again");
         assert!(error.contains(&expected), "{error}");
     }
-    let mapped = Mapped::open(&directory.join("v4.webroot")).expect("format 4 is read");
+    let mapped = Mapped::open(&directory.join("v5.webroot")).expect("format 5 is read");
     let webroot = mapped.webroot();
     assert!(check::verify(&webroot).is_empty());
     let head = RequestHead { accept: Some(b"text/markdown"[..].into()), ..RequestHead::get(b"/page") };
@@ -32,6 +34,11 @@ fn frozen_webroots_open() {
     let head = RequestHead { accept: Some(b"text/plain"[..].into()), ..RequestHead::get(b"/map") };
     let selected = answer(webroot, &head).selected.expect("a variant");
     assert_eq!(text(webroot.bytes(selected.body())), "Une page\n");
+    let head = RequestHead { accept_encoding: Some(b"gzip"[..].into()), ..RequestHead::get(b"/lines.txt") };
+    let selected = answer(webroot, &head).selected.expect("a variant");
+    assert!(selected.is_derived() && !selected.has_address());
+    let made: Vec<_> = webroot.derivations().filter_map(|derivation| derivation.result).collect();
+    assert_eq!(made.iter().map(|body| body.range()).collect::<Vec<_>>(), [selected.body()]);
     for (target, status, field, value) in [
         ("/page.html", 200, "Cache-Control", "no-cache"),
         ("/page.md", 200, "X-Content-Type-Options", "nosniff"),
@@ -75,6 +82,7 @@ fn variant<'a>(name: &'a str, languages: Option<&'a [u8]>) -> Variant<'a> {
         languages,
         codings: Some(b"gzip, compress"),
         length: Some(5),
+        converted: true,
     }
 }
 
@@ -94,7 +102,8 @@ fn write_small(writer: Writer<Reluctant>) -> Vec<u8> {
     let root = writer.add_settings(&Settings::default()).expect("settings");
     let settings = Settings { language_priority: vec!["en".into()], ..Settings::default() };
     let settings = writer.add_settings(&settings).expect("settings");
-    let plain = |variant, block, body| VariantDraft { variant, block, body: Some(body), entry: None };
+    let plain =
+        |variant, block, body| VariantDraft { variant, block, body: Some(body), entry: None, origin: Origin::Author };
     let run = writer
         .add_run([
             plain(variant("a.html", Some(b"en,fr")), &five, first),
@@ -107,6 +116,7 @@ fn write_small(writer: Writer<Reluctant>) -> Vec<u8> {
         block: &fields,
         body: None,
         entry: Some(EntryDraft { description: b"text", outcome, also_varies: true }),
+        origin: Origin::Author,
     };
     let missing = OutcomeDraft::Failure { status: Status::NotFound, chosen: true };
     let entries = [entry("x", OutcomeDraft::Reference(b"/a")), entry("y", missing)];
@@ -179,7 +189,7 @@ fn every_key_of_a_large_index_is_found_and_no_other() {
         .iter()
         .map(|name| {
             let variant = Variant { length: Some(1), ..variant(name, None) };
-            let draft = VariantDraft { variant, block: &block, body: Some(body), entry: None };
+            let draft = VariantDraft { variant, block: &block, body: Some(body), entry: None, origin: Origin::Author };
             let run = writer.add_run([draft]).expect("a run");
             (format!("/{name}").into_bytes(), TargetDraft::File(run, settings))
         })
@@ -227,5 +237,5 @@ fn a_file_that_is_no_webroot_is_called_that() {
     let mut other = std::fs::read(Workshop::with_site(&[("a.txt", b"a")]).pack()).unwrap();
     other[8] = 99;
     let error = Layout::read(&other).expect_err("another version").to_string();
-    assert!(error.starts_with("it is a webroot of format 99, and this program reads format 4"), "{error}");
+    assert!(error.starts_with("it is a webroot of format 99, and this program reads format 5"), "{error}");
 }

@@ -4,7 +4,7 @@ use std::io::{Seek, Write};
 
 use connegd::http::response::Representation;
 use connegd::resource::{Dimensions, Settings, Variant};
-use connegd::webroot::writer::{NegotiatedDraft, TargetDraft, VariantDraft, WriteError, Writer};
+use connegd::webroot::writer::{NegotiatedDraft, Origin, TargetDraft, VariantDraft, WriteError, Writer};
 
 /// The key of one resource; like a site's, with a hundred directories.
 pub fn key(number: usize) -> String {
@@ -37,7 +37,7 @@ pub fn write_webroot<W: Write + Seek + Send>(count: usize, out: W) -> Result<W, 
         writer.place_key(key(number).as_bytes())?;
         let run = writer.add_run(variants.iter().map(|(file_name, media_type, length, block, body)| {
             let variant = Variant::of_type(file_name.as_bytes(), media_type.as_bytes(), *length);
-            VariantDraft { variant, block, body: Some(*body), entry: None }
+            VariantDraft { variant, block, body: Some(*body), entry: None, origin: Origin::Author }
         }))?;
         let target =
             NegotiatedDraft { run, settings, vary: Dimensions::TYPE, transparent: true, map: false, literal: false };

@@ -11,7 +11,7 @@ use crate::http::request::RequestHead;
 use crate::http::response::field_lines;
 use crate::negotiation::{Algorithm, Choice, Preferences, Scores, Step, Trace, Why, select};
 use crate::resource::{Dimensions, Policy, Settings, Variant};
-use crate::webroot::Webroot;
+use crate::webroot::{Negotiated as Resource, StoredVariant, Webroot};
 
 /// A decision and the answer it led to.
 #[derive(Clone, Debug, Serialize)]
@@ -89,6 +89,8 @@ pub struct ScoredVariant {
     pub source_quality: u16,
     /// Length in bytes, if it is known.
     pub length: Option<u64>,
+    /// Whether mkroot made it of what the author has.
+    pub derived: bool,
     /// Qualities of type, language, charset and coding, with their reasons.
     pub qualities: Vec<ReasonedQuality>,
     /// Type quality times source quality.
@@ -165,11 +167,14 @@ impl Recorder<'_> {
 impl Listener for Recorder<'_> {
     fn negotiating(
         &mut self,
+        resource: &Resource<'_>,
         variants: &[Variant<'_>],
         preferences: &Preferences<'_>,
-        settings: &Settings,
         algorithm: Option<Algorithm>,
     ) {
+        let settings = resource.settings;
+        // A file that is asked for by its whole name Apache just sends.
+        let compared = settings.policy == Policy::Modern && (resource.map || !resource.literal);
         let marked = |has: fn(&Variant<'_>) -> bool| variants.iter().any(has);
         let field = |name, dimension| ParsedField {
             name,
@@ -187,12 +192,12 @@ impl Listener for Recorder<'_> {
         if marked(|variant| variant.codings.is_some()) || preferences.of(Dimensions::CODING).is_some() {
             fields.push(field("Accept-Encoding", Dimensions::CODING));
         }
-        self.by_apache = (settings.policy == Policy::Modern && algorithm == Some(Algorithm::Local))
-            .then(|| as_apache(variants, self.request, settings));
+        self.by_apache =
+            (compared && algorithm == Some(Algorithm::Local)).then(|| as_apache(variants, self.request, settings));
         self.negotiations.push(Negotiation {
             policy: settings.policy,
             preferences: fields,
-            variants: variants.iter().map(unscored).collect(),
+            variants: variants.iter().zip(resource.run.iter()).map(unscored).collect(),
             comparisons: Vec::new(),
             algorithm: match algorithm {
                 Some(Algorithm::Local) => "local",
@@ -224,7 +229,7 @@ impl Listener for Recorder<'_> {
 /// What Apache would select, and how.
 fn as_apache(variants: &[Variant<'_>], request: &RequestHead<'_>, settings: &Settings) -> (Choice, Vec<Step>) {
     let settings = Settings { policy: Policy::Apache, ..settings.clone() };
-    let preferences = preferences(variants, Policy::Apache, request);
+    let preferences = preferences(variants, Policy::Apache, request, Dimensions::ALL);
     let mut steps = Vec::new();
     (select(variants, &preferences, &settings, Algorithm::Local, &mut steps), steps)
 }
@@ -276,7 +281,7 @@ impl Trace for Recorder<'_> {
     }
 }
 
-fn unscored(variant: &Variant<'_>) -> ScoredVariant {
+fn unscored((variant, stored): (&Variant<'_>, StoredVariant<'_>)) -> ScoredVariant {
     ScoredVariant {
         file: text(variant.file_name),
         media_type: text(variant.media_type),
@@ -285,6 +290,7 @@ fn unscored(variant: &Variant<'_>) -> ScoredVariant {
         codings: variant.codings.map(text),
         source_quality: variant.source_quality.thousandths(),
         length: variant.length,
+        derived: stored.is_derived(),
         ..ScoredVariant::default()
     }
 }
@@ -405,7 +411,8 @@ impl Negotiation {
     /// was refused is left out.
     fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut columns: Vec<Vec<String>> = vec![vec!["variant".into()]];
-        columns[0].extend(self.variants.iter().map(|variant| variant.file.clone()));
+        let marked = |variant: &ScoredVariant| variant.file.clone() + if variant.derived { " (derived)" } else { "" };
+        columns[0].extend(self.variants.iter().map(marked));
         for (number, name) in ["type", "language", "charset", "coding"].into_iter().enumerate() {
             let says = |variant: &ScoredVariant| match number {
                 0 => true,

@@ -117,13 +117,13 @@ pub trait Listener: Trace {
     /// The variant with this number is the choice.
     fn remember(&mut self, _question: &Question<'_>, _variant: usize) {}
 
-    /// `variants` are about to be negotiated with these preferences and settings. Without an algorithm the client
-    /// wants the list and nothing else.
+    /// The variants of a resource, as they are seen here, are about to be negotiated with these preferences. Without an
+    /// algorithm the client wants the list and nothing else.
     fn negotiating(
         &mut self,
+        _resource: &Negotiated<'_>,
         _variants: &[Variant<'_>],
         _preferences: &Preferences<'_>,
-        _settings: &Settings,
         _algorithm: Option<Algorithm>,
     ) {
     }
@@ -340,7 +340,7 @@ fn led_to_the_end<'w>(first: LedOn<'w>, asked: &Asked<'w, '_>, listener: &mut im
         asked.maps += 1;
         asked.path_info = led_on.path_info;
         // For a map found by a shorter name Apache looks at files, and at what can stand for them, as if by GET.
-        let is_map = matches!(target, Target::Negotiated(Negotiated { literal: true, .. }));
+        let is_map = matches!(target, Target::Negotiated(Negotiated { map: true, literal: true, .. }));
         led_on.meets(is_map);
         asked.as_get |= led_on.by_name;
         passed.push(led_on);

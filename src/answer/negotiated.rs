@@ -31,7 +31,9 @@ impl<'w> List<'w> {
         let negotiate = self.transparent && self.settings.transparent;
         push_field(&mut fields, "TCN", if negotiate { b"list" } else { b"" });
         push_field(&mut fields, "Alternates", &self.alternates);
-        let links = self.run.iter().map(|stored| generated::Link::to(&stored)).collect();
+        // What has no address is had under that of what it was made of.
+        let listed = self.run.iter().filter(|stored| stored.has_address() || stored.is_listing());
+        let links = listed.map(|stored| generated::Link::to(&stored)).collect();
         let explanation = match self.status {
             Status::MultipleChoices => "These are to choose from:",
             _ if self.run.get(0).is_some_and(|stored| stored.is_listing()) => {
@@ -116,7 +118,9 @@ pub(super) fn negotiate<'w>(
     #[allow(clippy::needless_late_init)] // it must outlive the variants, which come to borrow from it
     let tokens: Vec<Option<Vec<u8>>>;
     let mut variants: SmallVec<[Variant<'_>; 12]> = run.iter().map(|stored| stored.variant()).collect();
-    let preferences = preferences(&variants, policy, request);
+    // Who asks for a file by its whole name is asked only about what there is to choose.
+    let asked_about = if negotiated.literal && !negotiated.map { negotiated.vary } else { Dimensions::ALL };
+    let preferences = preferences(&variants, policy, request, asked_about);
     let accept_encoding = preferences.of(Dimensions::CODING);
     // An empty vector, as nearly always, is not allocated.
     tokens = match accept_encoding.is_some() && !negotiated.map && any_to_adapt(&variants, accept_encoding) {
@@ -135,7 +139,7 @@ pub(super) fn negotiate<'w>(
         None => Some(Algorithm::Local),
         Some(client) => client.algorithm,
     };
-    listener.negotiating(&variants, &preferences, settings, algorithm);
+    listener.negotiating(&negotiated, &variants, &preferences, algorithm);
     let choice = match algorithm {
         Some(algorithm) => select(&variants, &preferences, settings, algorithm, listener),
         None => Choice::NotAcceptable(Dimensions::NONE),
@@ -357,26 +361,29 @@ fn may_refuse_identity(field: &[u8]) -> bool {
     field.contains(&b'*') || field.windows(8).any(|name| name.eq_ignore_ascii_case(b"identity"))
 }
 
-/// The request's preferences, in the dimensions that can make a difference between these variants.
+/// The request's preferences in these dimensions, as far as they can make a difference between these variants.
 pub(super) fn preferences<'r>(
     variants: &[Variant<'_>],
     policy: Policy,
     request: &'r RequestHead<'_>,
+    dimensions: Dimensions,
 ) -> Preferences<'r> {
     let mut preferences = Preferences::default();
-    preferences.read(Dimensions::TYPE, request.accept.as_deref(), policy);
+    let mut read = |dimension, field: Option<&'r [u8]>| {
+        if dimensions.intersects(dimension) {
+            preferences.read(dimension, field, policy);
+        }
+    };
+    read(Dimensions::TYPE, request.accept.as_deref());
     let coded = variants.iter().any(|variant| !variant.is_identity_like());
-    preferences.read(
-        Dimensions::CODING,
-        request.accept_encoding.as_deref().filter(|field| coded || may_refuse_identity(field)),
-        policy,
-    );
+    let accept_encoding = request.accept_encoding.as_deref();
+    read(Dimensions::CODING, accept_encoding.filter(|field| coded || may_refuse_identity(field)));
     if variants.iter().any(|variant| variant.languages.is_some()) {
-        preferences.read(Dimensions::LANGUAGE, request.accept_language.as_deref(), policy);
+        read(Dimensions::LANGUAGE, request.accept_language.as_deref());
     }
     // Apache gives text without a charset one (R71), so there the field always matters.
     if policy == Policy::Apache || variants.iter().any(|variant| variant.charset.is_some()) {
-        preferences.read(Dimensions::CHARSET, request.accept_charset.as_deref(), policy);
+        read(Dimensions::CHARSET, request.accept_charset.as_deref());
     }
     preferences
 }
@@ -385,7 +392,7 @@ pub(super) fn preferences<'r>(
 /// adapted, under the names that they have in `run`.
 fn alternates(run: Run<'_>, variants: &[Variant<'_>], policy: Policy) -> Vec<u8> {
     let mut out = Vec::new();
-    for (stored, variant) in run.iter().zip(variants).filter(|(stored, _)| !stored.is_listing()) {
+    for (stored, variant) in run.iter().zip(variants).filter(|(stored, _)| stored.has_address()) {
         if !out.is_empty() {
             out.extend(b", ");
         }

@@ -99,6 +99,7 @@ impl Pack for Packer {
     fn survey(&mut self) -> Result<Survey, BuildError> {
         let mut config = Config::said_or_of_site(self.arguments.config.as_deref(), &self.site)?;
         config.repr_digest |= self.arguments.repr_digest;
+        config.derive.forms.extend(&self.arguments.derive);
         let options = Options { negotiate: self.arguments.negotiate, config };
         Survey::of(&self.site, Some(&self.out), &options, &self.report)
     }

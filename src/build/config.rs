@@ -11,6 +11,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
+use super::derive::{self, Derive};
 use super::extensions::is_token;
 use super::fields::{self, FieldRule};
 use super::globs::{Directories, Files};
@@ -56,6 +57,8 @@ pub struct Config {
     pub listed: Vec<Directories>,
     /// Files, and directories by their keys without the final slash, that no listing shows.
     pub unlisted: Vec<Files>,
+    /// Which representations are made.
+    pub derive: Derive,
     /// The file that says so, if there is one; those of the directories above count, too.
     pub source: Option<Source>,
 }
@@ -87,6 +90,7 @@ impl Default for Config {
             redirects: Vec::new(),
             listed: Vec::new(),
             unlisted: Vec::new(),
+            derive: Derive::default(),
             source: None,
         }
     }
@@ -136,6 +140,11 @@ impl Configs {
     /// The files that the configurations were read from.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         self.all.iter().filter_map(|config| config.source.as_ref())
+    }
+
+    /// All of them; the first is that of the root.
+    pub fn all(&self) -> impl Iterator<Item = &Config> {
+        self.all.iter()
     }
 
     /// The configuration of a directory, by its key.
@@ -315,6 +324,8 @@ struct File {
     digests: Digests,
     #[serde(default)]
     listing: Listing,
+    #[serde(default)]
+    derive: derive::Table,
 }
 
 #[derive(Default, Deserialize)]
@@ -452,6 +463,7 @@ impl File {
         if let Some(patterns) = self.listing.hide {
             config.unlisted = globs(patterns, |pattern| Files::new(pattern, directory))?;
         }
+        self.derive.refine(&mut config.derive, directory, directory == ROOT)?;
         Ok(())
     }
 }

@@ -11,24 +11,14 @@ use sha2::{Digest, Sha256};
 
 use super::config::Configs;
 use super::group::Representations;
-use super::pack::BuildError;
+use super::pack::{BuildError, failure};
 use super::prior::Prior;
-use super::site::{Candidates, Site};
+use super::site::{Candidates, Made, Manner, Site};
 use crate::resource::{Note, Policy, coding_names};
 use crate::webroot::writer::Writer;
 
 /// The longest plain form that is made, in bytes: more is a mistake or a trap.
 const MOST: u64 = 64 << 20;
-
-/// A plain form of a file.
-pub struct Decoded {
-    /// The file's name without the extensions of its codings.
-    pub name: Vec<u8>,
-    /// The number of the file it was made of.
-    pub source: usize,
-    /// What is known of it.
-    pub known: Representations,
-}
 
 /// Makes plain forms where all that there is of a type, language and charset is coded, and gives them to `site`. What
 /// cannot be decoded is noted.
@@ -61,7 +51,7 @@ pub fn add_plain_forms<W: std::io::Write + std::io::Seek>(
                 Some(&known) => known,
                 None => {
                     let plain = plain_form(site, source, prior, writer, notes)?;
-                    *made.entry(source).or_insert(plain.map(|plain| site.add_decoded(plain)))
+                    *made.entry(source).or_insert(plain.map(|plain| site.add_made(plain, false)))
                 }
             };
             if let Some(plain) = plain {
@@ -96,23 +86,11 @@ fn plain_form<W: std::io::Write + std::io::Seek>(
     prior: Option<&Prior<'_>>,
     writer: &mut Writer<W>,
     notes: &mut Vec<Note>,
-) -> Result<Option<Decoded>, BuildError> {
+) -> Result<Option<Made>, BuildError> {
     let file = &site.tree.files[source];
     let known = site.known(source);
     let codings = known.metadata.codings.as_deref().unwrap_or_default();
-    let is_known = |content: &[u8]| *blake3::hash(content).as_bytes() == known.digest;
-    let former = prior.and_then(|prior| prior.find(site.tree, file)).map(|former| former.content());
-    let content = match former.filter(|content| is_known(content)) {
-        Some(content) => Cow::Borrowed(content),
-        None => {
-            let path = || file.path.clone();
-            let read = std::fs::read(&file.path).map_err(|source| BuildError::Unreadable { path: path(), source })?;
-            if !is_known(&read) {
-                return Err(BuildError::Changed { path: path() });
-            }
-            Cow::Owned(read)
-        }
-    };
+    let content = content_again(site, source, prior)?;
     let Some(plain) = decode(&content, codings) else {
         let codings = String::from_utf8_lossy(codings);
         let what = format!(
@@ -128,22 +106,43 @@ fn plain_form<W: std::io::Write + std::io::Seek>(
     metadata.codings = None;
     let (length, etag) = (plain.len() as u64, metadata.entity_tag(&digest));
     let known = Representations { metadata, body, digest, repr_digest, length, etag, ..known.clone() };
-    Ok(Some(Decoded { name: plain_name(file.name(), codings), source, known }))
+    let key = [file.directory(), &plain_name(file.name(), codings)].concat();
+    Ok(Some(Made { key, source: Some(source), known, manner: Manner::Decoded }))
+}
+
+/// The content of a file once more, after it was packed: from the former webroot or from the file itself.
+///
+/// # Errors
+///
+/// If it cannot be read any more, or is another one.
+pub fn content_again<'p>(
+    site: &Site<'_>,
+    number: usize,
+    prior: Option<&Prior<'p>>,
+) -> Result<Cow<'p, [u8]>, BuildError> {
+    let (file, known) = (&site.tree.files[number], site.known(number));
+    let is_known = |content: &[u8]| *blake3::hash(content).as_bytes() == known.digest;
+    let former = prior.and_then(|prior| prior.find(site.tree, file)).map(|former| former.content());
+    if let Some(content) = former.filter(|content| is_known(content)) {
+        return Ok(Cow::Borrowed(content));
+    }
+    let read = std::fs::read(&file.path).map_err(|error| failure(file, error))?;
+    if !is_known(&read) {
+        return Err(BuildError::Changed { path: file.path.clone() });
+    }
+    Ok(Cow::Owned(read))
 }
 
 /// `content` with its codings undone, the last first. `None` if that is not possible.
-fn decode(content: &[u8], codings: &[u8]) -> Option<Vec<u8>> {
+pub fn decode(content: &[u8], codings: &[u8]) -> Option<Vec<u8>> {
     let names: Vec<_> = coding_names(codings).collect();
     names.iter().rev().try_fold(content.to_vec(), |coded, name| {
         let mut plain = Vec::new();
         let read = match *name {
             b"gzip" | b"x-gzip" => flate2::read::MultiGzDecoder::new(&coded[..]).take(MOST + 1).read_to_end(&mut plain),
             b"deflate" => flate2::read::ZlibDecoder::new(&coded[..]).take(MOST + 1).read_to_end(&mut plain),
-            b"br" => brotli_decompressor::Decompressor::new(&coded[..], 4096).take(MOST + 1).read_to_end(&mut plain),
-            b"zstd" => {
-                let decoder = ruzstd::decoding::StreamingDecoder::new(&coded[..]).ok()?;
-                decoder.take(MOST + 1).read_to_end(&mut plain)
-            }
+            b"br" => brotli::Decompressor::new(&coded[..], 4096).take(MOST + 1).read_to_end(&mut plain),
+            b"zstd" => zstd::Decoder::new(&coded[..]).ok()?.take(MOST + 1).read_to_end(&mut plain),
             _ => return None,
         };
         read.ok().filter(|_| plain.len() as u64 <= MOST).map(|_| plain)

@@ -10,13 +10,14 @@ use super::extensions::{ContentType, Metadata};
 use super::fields;
 use super::listing::{self, Listings, Page};
 use super::map_entry::{self, InlineBody};
-use super::site::{Candidates, Site};
+use super::site::{Candidates, Manner, Site};
 use super::type_map::{Entry, Fault, TypeMap};
+use super::walk::last_segment;
 use crate::http::response::{Block, Representation};
 use crate::http::{Status, escape};
 use crate::resource::{Dimensions, Level, Note, Policy, Quality, Settings, Variant};
 use crate::webroot::writer::{
-    BodyId, EntryDraft, NegotiatedDraft, OutcomeDraft, RunId, TargetDraft, VariantDraft, WriteError, Writer,
+    BodyId, EntryDraft, NegotiatedDraft, Origin, OutcomeDraft, RunId, TargetDraft, VariantDraft, WriteError, Writer,
 };
 
 /// What is known of a file once it has been read: its place in the tree is its number.
@@ -106,6 +107,7 @@ pub fn group<W: std::io::Write + std::io::Seek>(
         missing: Vec::new(),
     };
     grouping.add_literal_paths()?;
+    grouping.add_made()?;
     grouping.add_directory_redirects();
     grouping.add_negotiated()?;
     grouping.add_directory_indexes(negotiate)?;
@@ -135,7 +137,8 @@ pub fn expected_keys<'s>(site: &'s Site<'_>, negotiate: bool, configs: &Configs)
             site.file(&key).is_some() || site.candidates(&key).is_some()
         })
     };
-    let files = site.tree.files.iter().map(|file| file.key.as_slice());
+    let made = site.addressed().map(|(key, _)| key);
+    let files = site.tree.files.iter().map(|file| file.key.as_slice()).chain(made);
     let directories = site.tree.directories.iter().map(Vec::as_slice);
     let redirects = directories.clone().filter_map(|directory| directory.strip_suffix(b"/"));
     let indexes = directories.filter(|directory| is_answered(directory));
@@ -147,7 +150,7 @@ pub fn expected_keys<'s>(site: &'s Site<'_>, negotiate: bool, configs: &Configs)
 }
 
 /// What answers for a directory if its settings do not say.
-fn default_index(negotiate: bool) -> Vec<String> {
+pub(super) fn default_index(negotiate: bool) -> Vec<String> {
     vec![if negotiate { "index" } else { "index.html" }.to_string()]
 }
 
@@ -194,9 +197,40 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
         }
         let config = self.config(number);
         let settings = self.writer.add_settings(&config.settings)?;
-        let vary = config.settings.vary(vary.unwrap_or(Dimensions::NONE), false);
-        let run = self.add_files(&[number], &Negotiation { vary: &vary, ..Negotiation::default() })?;
-        Ok(TargetDraft::File(run, settings))
+        let numbers = [&[number], self.site.beside(number)].concat();
+        let own = self.vary_of_whole_name(number);
+        let vary = vary.unwrap_or(own);
+        let vary_value = config.settings.vary(vary, false);
+        let negotiation = Negotiation { vary: &vary_value, located: true, tcn: "", of: Some(number) };
+        let run = self.add_files(&numbers, &negotiation)?;
+        if own == Dimensions::NONE {
+            return Ok(TargetDraft::File(run, settings));
+        }
+        self.counts.negotiated += 1;
+        self.counts.variants += numbers.len() as u64;
+        let negotiated = NegotiatedDraft { run, settings, vary, transparent: false, map: false, literal: true };
+        Ok(TargetDraft::Negotiated(negotiated))
+    }
+
+    /// What the answer to a file's whole name depends on: there is nothing to refuse in what all have.
+    fn vary_of_whole_name(&self, number: usize) -> Dimensions {
+        let beside = self.site.beside(number);
+        if beside.is_empty() {
+            return Dimensions::NONE;
+        }
+        let variants: Vec<_> = [&[number], beside].concat().into_iter().map(|number| self.variant(number)).collect();
+        Variant::differences(&variants)
+    }
+
+    /// What mkroot made and can be asked for by a name of its own.
+    fn add_made(&mut self) -> Result<(), WriteError> {
+        let site = self.site;
+        for (key, number) in site.addressed() {
+            self.writer.place_key(key)?;
+            let target = self.literal(number, None)?;
+            self.others.insert(key.to_vec(), target);
+        }
+        Ok(())
     }
 
     /// `/dir` → `/dir/` (R17).
@@ -292,7 +326,8 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
             let description = &entry.description[..];
             let entry =
                 EntryDraft { description, outcome: prepared.outcome.draft(), also_varies: prepared.also_varies };
-            VariantDraft { variant: prepared.variant, block, body: *body, entry: Some(entry) }
+            let origin = Origin::Author;
+            VariantDraft { variant: prepared.variant, block, body: *body, entry: Some(entry), origin }
         });
         let run = self.writer.add_run(drafts)?;
         self.counts.negotiated += 1;
@@ -419,6 +454,7 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
             block,
             body: Some(*body),
             entry: None,
+            origin: Origin::Author,
         });
         let run = self.writer.add_run(drafts)?;
         let settings = self.writer.add_settings(settings)?;
@@ -510,6 +546,9 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
     /// What the answer to a name of a directory index depends on.
     fn vary_of_name(&self, named: &Option<Named<'_>>) -> Dimensions {
         let map = match named {
+            Some(Named::File(number)) if !self.site.beside(*number).is_empty() => {
+                return self.vary_of_whole_name(*number);
+            }
             Some(Named::File(number)) => *number,
             Some(Named::Candidates(Candidates::Map(number))) => *number,
             Some(Named::Candidates(Candidates::Files(numbers))) => {
@@ -534,10 +573,18 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
             // A type map that does not take over is read once it is chosen.
             let entry = known.type_map.is_some().then(|| EntryDraft {
                 description: b"",
-                outcome: OutcomeDraft::Reference(&site.tree.files[number].key),
+                outcome: OutcomeDraft::Reference(site.key(number)),
                 also_varies: false,
             });
-            VariantDraft { variant: variant(site, number), block, body: Some(known.body), entry }
+            let origin = match site.manner(number) {
+                None => Origin::Author,
+                Some(Manner::Coded) => Origin::DerivedWithoutAddress,
+                // What was decoded is found by its name, as long as that is not another file's.
+                Some(Manner::Decoded) => Origin::Derived,
+                Some(_) if site.address(number).is_none() => Origin::DerivedWithoutAddress,
+                Some(Manner::Converted | Manner::Summary) => Origin::Derived,
+            };
+            VariantDraft { variant: variant(site, number), block, body: Some(known.body), entry, origin }
         });
         self.writer.add_run(drafts)
     }
@@ -553,8 +600,10 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
     /// The header block of a file; one that was chosen says which it is.
     fn block(&self, number: usize, negotiation: &Negotiation<'_>) -> Block {
         let mut location = Vec::new();
-        if negotiation.located && !self.site.is_decoded(number) {
-            location = content_location(self.site.name(number), self.config(number).settings.policy);
+        let address = self.site.address(number);
+        let of_target = negotiation.of.and_then(|number| self.site.address(number));
+        if let Some(address) = address.filter(|_| negotiation.located && address != of_target) {
+            location = content_location(last_segment(address), self.config(number).settings.policy);
         }
         self.file_block(number, &location, negotiation)
     }
@@ -568,7 +617,11 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
             content_location,
             vary: negotiation.vary.as_bytes(),
             tcn: negotiation.tcn.as_bytes(),
-            further: &fields::lines(&self.config(number).fields, self.site.source_key(number)),
+            further: &[
+                self.site.lines(number),
+                &fields::lines(&self.config(number).fields, self.site.fields_key(number)),
+            ]
+            .concat(),
             last_modified: known.modified,
             content_type,
             content_length: Some(known.length),
@@ -609,6 +662,8 @@ pub(super) struct Negotiation<'v> {
     pub tcn: &'v str,
     /// Whether Content-Location names the chosen one.
     pub located: bool,
+    /// The number of the file that the resource is; whoever gets that need not be told its name.
+    pub of: Option<usize>,
 }
 
 /// The same with a Vary of its own.
@@ -630,7 +685,7 @@ impl Negotiation<'_> {
 
 impl OwnedNegotiation {
     fn as_ref(&self) -> Negotiation<'_> {
-        Negotiation { vary: &self.vary, tcn: self.tcn, located: self.located }
+        Negotiation { vary: &self.vary, tcn: self.tcn, located: self.located, of: None }
     }
 }
 
@@ -647,6 +702,7 @@ fn variant<'a>(site: &'a Site<'_>, number: usize) -> Variant<'a> {
         languages: known.metadata.languages.as_deref(),
         codings: known.metadata.codings.as_deref(),
         length: Some(known.length),
+        converted: site.is_converted(number),
     }
 }
 

@@ -80,6 +80,7 @@ impl<'a> Context<'a> {
             languages: entry.languages.as_deref(),
             codings: entry.coding.as_deref(),
             length,
+            converted: false,
         };
         let (outcome, file, also_varies) = match inline {
             // A body leads to its map, which a mark gives away as such.
@@ -190,7 +191,7 @@ impl<'a> Prepared<'a> {
             _ if !negotiation.located => Vec::new(),
             (_, Policy::Apache) => content_location(&self.entry.uri, policy),
             (_, Policy::Modern) => match (self.file, &self.outcome) {
-                (Some(number), _) => self.reference_to(site, &site.tree.files[number].key),
+                (Some(number), _) => self.reference_to(site, site.key(number)),
                 (_, Outcome::Reference(key)) => self.reference_to(site, key),
                 _ => escape::reference(&self.entry.uri),
             },

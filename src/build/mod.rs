@@ -9,6 +9,7 @@
 pub mod config;
 mod copy;
 mod decode;
+pub mod derive;
 pub mod extensions;
 mod fields;
 mod globs;

@@ -133,7 +133,7 @@ fn hiding(site: &Site<'_>, notes: &mut Vec<Note>) {
                 Some(candidates) if site.is_empty_map(candidates) => false, // that is noted with the map
                 Some(Candidates::Map(map)) => !lists(site, *map, file.name()),
                 Some(Candidates::Files(_)) => false,
-                None => site.file(&key).is_some(),
+                None => site.file(&key).is_some_and(|file| !site.beside(file).contains(&number)),
             };
             if taken {
                 hidden.entry(key).or_default().push(text(file.name()));

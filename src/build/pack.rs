@@ -15,6 +15,7 @@ use rustix::io::retry_on_intr;
 use sha2::{Digest, Sha256};
 
 use super::config::{Config, ConfigError, Configs};
+use super::derive::Derivation;
 use super::extensions::{Metadata, Naming};
 use super::group::{self, Grouped, MapFile, Representations};
 use super::output::Output;
@@ -58,6 +59,8 @@ pub trait Report {
     fn begin(&self, _files: u64, _bytes: u64) {}
     /// So many more bytes were read and written.
     fn advance(&self, _bytes: u64) {}
+    /// So many files with so many bytes are going to be made into other forms; that bytes were is told as before.
+    fn begin_deriving(&self, _files: u64, _bytes: u64) {}
     /// A warning.
     fn warn(&self, _warning: &Warning) {}
     /// What about the resources of the site, a directory, may surprise its author; `mkroot check` lists it again.
@@ -79,6 +82,10 @@ pub struct Summary {
     pub negotiated: u64,
     /// Variants of the negotiated ones.
     pub variants: u64,
+    /// Representations that were made.
+    pub derived: u64,
+    /// Of those the ones that were taken from a former webroot.
+    pub derived_reused: u64,
     /// Bytes that were not written because their content was there already.
     pub duplicates_saved: u64,
     /// Length of the webroot in bytes.
@@ -212,10 +219,14 @@ impl Packing<'_> {
     fn run(&self, taken: Sender<Taken>) -> Result<Summary, BuildError> {
         let Packing { site, tree, configs, negotiate, prior, report, out } = *self;
         let mut writer = Writer::new(BufWriter::with_capacity(BUFFER, out))?;
-        let (files, reused) = self.add_contents(&mut writer, taken)?;
+        let (files, reused) = self.add_contents(&mut writer, &taken)?;
         let mut site_notes = Vec::new();
         let mut names = Site::new(tree, &files, configs, negotiate);
         decode::add_plain_forms(&mut names, configs, prior, &mut writer, &mut site_notes)?;
+        let derivation = Derivation { configs, negotiate, prior, report };
+        let derived = derivation.add_to(&mut names, &mut writer, &taken)?;
+        // Nothing is taken over any more.
+        drop(taken);
         // To find a perfect hash takes about as long as all the grouping. So one is found beside that, for the keys that there
         // will be as far as can be told beforehand.
         let expect = || {
@@ -255,6 +266,8 @@ impl Packing<'_> {
             resources: counts.resources,
             negotiated: counts.negotiated,
             variants: counts.variants,
+            derived: derived.made,
+            derived_reused: derived.reused,
             duplicates_saved,
             webroot_length: written.stream_position()?,
             elapsed: Duration::ZERO,
@@ -267,7 +280,7 @@ impl Packing<'_> {
     fn add_contents<W: Write + Seek>(
         &self,
         writer: &mut Writer<W>,
-        taken: Sender<Taken>,
+        taken: &Sender<Taken>,
     ) -> Result<(Vec<Representations>, u64), BuildError> {
         let now = prior::seconds(SystemTime::now());
         let Packing { tree, configs, negotiate, prior, report, out, .. } = *self;

@@ -15,7 +15,7 @@ use super::survey::Survey;
 use super::walk::{Fingerprint, Moment, SourceFile, Tree};
 use crate::http::date;
 use crate::http::response::field_value;
-use crate::webroot::{Mapped, OpenError, OpenFileError, StoredVariant, Target, Webroot};
+use crate::webroot::{Mapped, Negotiated, OpenError, OpenFileError, StoredVariant, Target, Webroot};
 
 /// How much older than a packing a file must be to be trusted in the next one. The clocks by which file systems stamp files
 /// are coarse, the worst to two seconds: what is written after it was read can bear the date it had before.
@@ -164,8 +164,14 @@ impl<'p> Prior<'p> {
             return None;
         }
         let webroot = self.webroot.webroot();
-        let Target::File(run, _) = webroot.find(&file.key)?.target() else { return None };
-        let former = Former { webroot, variant: run.get(0).filter(|variant| !variant.is_entry())? };
+        // Besides the file there may be what was made of it.
+        let (Target::File(run, _) | Target::Negotiated(Negotiated { run, literal: true, map: false, .. })) =
+            webroot.find(&file.key)?.target()
+        else {
+            return None;
+        };
+        let is_file = |variant: &StoredVariant<'_>| !variant.is_entry() && !variant.is_derived();
+        let former = Former { webroot, variant: run.get(0).filter(is_file)? };
         let unchanged = match self.seen {
             Seen::Files(_) => true,
             Seen::Places(_) => former.field("Last-Modified").and_then(date::parse) == Some(file.modified),
@@ -217,7 +223,8 @@ pub(super) fn seconds(time: SystemTime) -> u64 {
 /// The webroot that a packing left at its path, for the next packing by another process.
 pub struct Left {
     webroot: Mapped,
-    mark: Mark,
+    /// Without one no file is taken over, only what was made of contents, which are known by their digests.
+    mark: Option<Mark>,
 }
 
 /// What a packing leaves beside what the webroot holds.
@@ -232,8 +239,8 @@ struct Mark {
 const ATTRIBUTE: &str = "user.mkroot.packed";
 
 impl Left {
-    /// What is left at `out` of a packing of `site`. Nothing, if that is the webroot of another site or another version, or
-    /// was copied since without its attributes, or is no webroot.
+    /// What is left at `out` of a packing of `site`. Nothing, if that is no webroot, or one of another version. If it is that of
+    /// another site, or was copied since without its attributes, it only tells what was made of which contents.
     ///
     /// # Errors
     ///
@@ -241,17 +248,25 @@ impl Left {
     pub fn at(out: &Path, site: &Path) -> Result<Option<Left>, OpenFileError> {
         // To open anything else might wait for ever; that it is refused is for the packing to say.
         let Some(file) = out.is_file().then(|| File::open(out).ok()).flatten() else { return Ok(None) };
-        let Some(mark) = Mark::read(&file, site) else { return Ok(None) };
+        let mark = Mark::read(&file, site);
         match Mapped::from_file(file) {
+            Ok(webroot) if mark.is_none() && webroot.webroot().derivations().len() == 0 => Ok(None),
             Ok(webroot) => Ok(Some(Left { webroot, mark })),
             Err(OpenFileError::Format(OpenError::OtherVersion { .. } | OpenError::NotAWebroot)) => Ok(None),
+            // Nobody says that it was one.
+            Err(_) if mark.is_none() => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     /// The packing, to take contents from.
     pub fn prior(&self) -> Prior<'_> {
-        Prior { seen: Seen::Places(Some(self.mark.places)), ..Prior::new(&self.webroot, self.mark.begun) }
+        let (begun, places) = match self.mark {
+            Some(Mark { begun, places }) => (begun, Some(places)),
+            // No file is as old as that.
+            None => (SystemTime::UNIX_EPOCH, None),
+        };
+        Prior { seen: Seen::Places(places), ..Prior::new(&self.webroot, begun) }
     }
 }
 

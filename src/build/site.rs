@@ -7,10 +7,9 @@ use rayon::prelude::*;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::config::Configs;
-use super::decode::Decoded;
 use super::group::Representations;
 use super::type_map::TypeMap;
-use super::walk::Tree;
+use super::walk::{Tree, directory_of};
 
 /// The tree with the candidates for every name that no file has as a whole.
 pub struct Site<'a> {
@@ -22,8 +21,39 @@ pub struct Site<'a> {
     candidates: IndexMap<Vec<u8>, Candidates, FxBuildHasher>,
     /// Names that begin those of files none of which can stand for them (D17), with these files.
     hidden: BTreeMap<Vec<u8>, Vec<usize>>,
-    /// Plain forms of coded files; their numbers follow those of the files.
-    decoded: Vec<Decoded>,
+    /// What no file holds; their numbers follow those of the files.
+    made: Vec<Made>,
+    /// Those of them that have addresses of their own.
+    addresses: FxHashMap<Vec<u8>, usize>,
+    /// What else answers for the whole name of a file.
+    beside: FxHashMap<usize, Vec<usize>>,
+    /// Field lines of files and of what was made of them, besides those that everything has.
+    lines: FxHashMap<usize, Vec<u8>>,
+}
+
+/// A representation that no file of the site holds: mkroot made it.
+pub struct Made {
+    /// Its address, if it has one of its own; else only how it is shown.
+    pub key: Vec<u8>,
+    /// The number of what it was made of; what sums up the site is made of nothing in particular.
+    pub source: Option<usize>,
+    /// What is known of it.
+    pub known: Representations,
+    /// How it was made.
+    pub manner: Manner,
+}
+
+/// How a representation was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// By undoing codings.
+    Decoded,
+    /// By a coding.
+    Coded,
+    /// Into another type.
+    Converted,
+    /// From the site as a whole.
+    Summary,
 }
 
 /// The files that can stand for a name, by their numbers.
@@ -60,7 +90,10 @@ impl<'a> Site<'a> {
             directories: tree.directories.iter().map(Vec::as_slice).collect(),
             candidates: IndexMap::default(),
             hidden: BTreeMap::new(),
-            decoded: Vec::new(),
+            made: Vec::new(),
+            addresses: FxHashMap::default(),
+            beside: FxHashMap::default(),
+            lines: FxHashMap::default(),
         };
         if negotiate {
             site.candidates = site.find_candidates(configs);
@@ -71,58 +104,154 @@ impl<'a> Site<'a> {
 
     /// All that it holds of its own, which takes a while to be dropped.
     pub fn into_names(self) -> impl Send + 'static + use<> {
-        (self.candidates, self.hidden, self.decoded)
+        (self.candidates, self.hidden, self.made)
     }
 
-    /// What is known of a file, or of the plain form of one.
+    /// What is known of a file, or of what was made.
     pub fn known(&self, number: usize) -> &Representations {
-        self.files.get(number).unwrap_or_else(|| &self.decoded[number - self.files.len()].known)
+        self.files.get(number).unwrap_or_else(|| &self.made[number - self.files.len()].known)
+    }
+
+    /// The key of a file; of what was made, how it is shown.
+    pub fn key(&self, number: usize) -> &[u8] {
+        self.tree.files.get(number).map_or_else(|| &self.made[number - self.files.len()].key, |file| &file.key)
     }
 
     /// The name of a file without its directory.
     pub fn name(&self, number: usize) -> &[u8] {
-        match self.tree.files.get(number) {
-            Some(file) => file.name(),
-            None => &self.decoded[number - self.files.len()].name,
-        }
-    }
-
-    /// The key of a file, or of the one that a plain form was made of.
-    pub fn source_key(&self, number: usize) -> &[u8] {
-        &self.tree.files[self.source(number)].key
+        &self.key(number)[self.directory(number).len()..]
     }
 
     /// The key of a file's directory.
     pub fn directory(&self, number: usize) -> &[u8] {
-        self.tree.files[self.source(number)].directory()
+        directory_of(self.key(number))
     }
 
-    fn source(&self, number: usize) -> usize {
-        if self.is_decoded(number) { self.decoded[number - self.files.len()].source } else { number }
+    /// How this was made; a file was not.
+    pub fn manner(&self, number: usize) -> Option<Manner> {
+        self.made(number).map(|made| made.manner)
     }
 
-    /// Whether this is no file but the plain form of one.
-    pub fn is_decoded(&self, number: usize) -> bool {
-        number >= self.files.len()
+    fn made(&self, number: usize) -> Option<&Made> {
+        self.made.get(number.checked_sub(self.files.len())?)
     }
 
-    /// Adds a plain form; returns its number.
-    pub fn add_decoded(&mut self, decoded: Decoded) -> usize {
-        self.decoded.push(decoded);
-        self.files.len() + self.decoded.len() - 1
+    /// Whether this is of another type than what it was made of, or a coded form of such.
+    pub fn is_converted(&self, number: usize) -> bool {
+        self.made(number).is_some_and(|made| match (made.manner, made.source) {
+            (Manner::Converted, _) => true,
+            (Manner::Coded, Some(source)) => self.is_converted(source),
+            _ => false,
+        })
     }
 
-    /// Lets `plain` stand for `name` too, behind `source`.
-    pub fn add_candidate(&mut self, name: &[u8], source: usize, plain: usize) {
-        if let Some(Candidates::Files(numbers)) = self.candidates.get_mut(name) {
-            let place = numbers.iter().position(|&number| number == source).map_or(numbers.len(), |place| place + 1);
-            numbers.insert(place, plain);
+    /// The key under which this can be asked for; of a coded form that of what it was made of. `None` if it cannot.
+    pub fn address(&self, number: usize) -> Option<&[u8]> {
+        let Some(made) = self.made(number) else { return Some(&self.tree.files[number].key) };
+        match (made.manner, made.source) {
+            (Manner::Coded, Some(source)) => self.address(source),
+            _ => {
+                self.addresses.get_key_value(&made.key).filter(|&(_, &owner)| owner == number).map(|(key, _)| &key[..])
+            }
         }
     }
 
-    /// The number of the file with this key.
+    /// The key that decides which fields the author wants with this.
+    pub fn fields_key(&self, number: usize) -> &[u8] {
+        match self.made(number) {
+            Some(Made { manner: Manner::Decoded | Manner::Coded, source: Some(source), .. }) => {
+                self.fields_key(*source)
+            }
+            _ => self.key(number),
+        }
+    }
+
+    /// Field lines that this has besides.
+    pub fn lines(&self, number: usize) -> &[u8] {
+        match self.made(number) {
+            Some(Made { manner: Manner::Decoded | Manner::Coded, source: Some(source), .. }) => self.lines(*source),
+            _ => self.lines.get(&number).map(Vec::as_slice).unwrap_or_default(),
+        }
+    }
+
+    /// Adds field lines.
+    pub fn add_lines(&mut self, number: usize, lines: &[u8]) {
+        self.lines.entry(number).or_default().extend(lines);
+    }
+
+    /// Adds what was made; returns its number. If it is to be `addressed`, it gets its key as an address, unless that is
+    /// somebody else's.
+    pub fn add_made(&mut self, made: Made, addressed: bool) -> usize {
+        let number = self.files.len() + self.made.len();
+        if addressed && self.is_free(&made.key) {
+            self.addresses.insert(made.key.clone(), number);
+        }
+        self.made.push(made);
+        number
+    }
+
+    /// Whether nothing answers to this key.
+    pub fn is_free(&self, key: &[u8]) -> bool {
+        self.find(key) == Found::Nothing
+    }
+
+    /// The numbers of what has an address of its own and is no file.
+    pub fn addressed(&self) -> impl Iterator<Item = (&[u8], usize)> {
+        let all = self.made.iter().enumerate().map(|(place, made)| (made, self.files.len() + place));
+        all.filter_map(|(made, number)| {
+            (self.addresses.get(&made.key) == Some(&number)).then_some((&made.key[..], number))
+        })
+    }
+
+    /// Whether a file can stand for this name.
+    pub fn stands_for(&self, number: usize, name: &[u8]) -> bool {
+        matches!(self.candidates(name), Some(Candidates::Files(numbers)) if numbers.contains(&number))
+    }
+
+    /// Lets `made` stand for `name` too, behind `source`, unless something that says the same of itself does already.
+    pub fn add_candidate(&mut self, name: &[u8], source: usize, made: usize) {
+        let says = |site: &Site<'_>, number: usize| {
+            let Representations { metadata, .. } = site.known(number);
+            let content_type =
+                metadata.content_type.as_ref().map(|known| (known.media_type.clone(), known.charset.clone()));
+            (content_type, metadata.languages.clone(), metadata.codings.clone())
+        };
+        let Some(Candidates::Files(numbers)) = self.candidates.get(name) else { return };
+        let mine = says(self, made);
+        if numbers.iter().any(|&number| says(self, number) == mine) {
+            return;
+        }
+        if let Some(Candidates::Files(numbers)) = self.candidates.get_mut(name) {
+            let place = numbers.iter().position(|&number| number == source).map_or(numbers.len(), |place| place + 1);
+            numbers.insert(place, made);
+        }
+    }
+
+    /// Lets these stand for further names, as far as these are free.
+    pub fn add_names(&mut self, names: BTreeMap<Vec<u8>, Vec<usize>>) {
+        for (name, numbers) in names {
+            if self.is_free(&name) {
+                self.candidates.insert(name, Candidates::Files(numbers));
+            }
+        }
+        self.candidates.sort_keys();
+    }
+
+    /// What else answers for the whole name of a file, or of what was made.
+    pub fn beside(&self, number: usize) -> &[usize] {
+        self.beside.get(&number).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Lets `others` answer for the whole name of `number` as well.
+    pub fn add_beside(&mut self, number: usize, others: &[usize]) {
+        if !others.is_empty() {
+            self.beside.entry(number).or_default().extend(others);
+        }
+    }
+
+    /// The number of the file with this key, or of what was made and has it as its address.
     pub fn file(&self, key: &[u8]) -> Option<usize> {
-        self.literal.get(key).copied()
+        self.literal.get(key).or_else(|| self.addresses.get(key)).copied()
     }
 
     /// Whether there is a directory with this key, which ends in a slash.

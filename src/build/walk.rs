@@ -41,8 +41,7 @@ impl SourceFile {
 
     /// The part of the key up to and with the last slash.
     pub fn directory(&self) -> &[u8] {
-        let end = self.key.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
-        &self.key[..end]
+        directory_of(&self.key)
     }
 }
 
@@ -295,6 +294,12 @@ fn unreadable(path: &Path, source: io::Error) -> BuildError {
 pub fn parent(directory: &[u8]) -> Option<&[u8]> {
     let name = last_segment(directory);
     directory.len().checked_sub(name.len() + 1).filter(|&end| end > 0).map(|end| &directory[..end])
+}
+
+/// The part of a file's key up to and with the last slash.
+pub fn directory_of(key: &[u8]) -> &[u8] {
+    let end = key.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+    &key[..end]
 }
 
 /// The name of a file or a directory, by its key; empty for the root.

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand};
 
 use super::limits::{LimitSettings, Within};
+use crate::build::derive::Form;
 use crate::live::Verify;
 use crate::runtime::Model;
 
@@ -39,6 +40,10 @@ pub struct Build {
     /// Let names without extensions choose among the files that have them (Apache's MultiViews).
     #[arg(long)]
     pub negotiate: bool,
+    /// Make representations that the site does not have: markdown of pages; br, zstd and gzip of what gets smaller by it;
+    /// avif and webp of images. More can be said in [derive] of .mkroot.toml.
+    #[arg(long, value_name = "FORM,…", value_delimiter = ',')]
+    pub derive: Vec<Form>,
     /// Read settings from FILE instead of SITE_DIR/.mkroot.toml.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -30,6 +30,22 @@ impl Progress {
         Progress { program, shown: false, with_notes: false, bar: RefCell::new(None) }
     }
 
+    /// Shows a bar for `what`, in place of any other.
+    fn show_bar(&self, what: String, bytes: u64) {
+        if !self.shown {
+            return;
+        }
+        let style = ProgressStyle::with_template("{msg} [{bar:32}] {bytes}/{total_bytes} {eta}");
+        let bar = ProgressBar::new(bytes).with_message(what);
+        let bar = match style {
+            Ok(style) => bar.with_style(style.progress_chars("=> ")),
+            Err(_) => bar,
+        };
+        if let Some(former) = self.bar.replace(Some(bar)) {
+            former.finish_and_clear();
+        }
+    }
+
     /// Clears the bar and shows what came of it.
     pub fn finish(&self, summary: &Summary) {
         if let Some(bar) = self.bar.take() {
@@ -45,16 +61,23 @@ impl Progress {
             resources,
             negotiated,
             variants,
+            derived,
+            derived_reused,
             duplicates_saved,
             webroot_length,
             elapsed,
         } = *summary;
         let unread =
             if reused > 0 { format!(", {} of them taken over unread,", HumanCount(reused)) } else { String::new() };
+        let derived = match (derived, derived_reused) {
+            (0, _) => String::new(),
+            (all, 0) => format!("; {} were derived", HumanCount(all)),
+            (all, reused) => format!("; {} were derived, {} of them before", HumanCount(all), HumanCount(reused)),
+        };
         message::say(
             self.program,
             &format!(
-                "{} files ({}){unread} became {} resources, {} of them negotiated between {} variants\n\
+                "{} files ({}){unread} became {} resources, {} of them negotiated between {} variants{derived}\n\
                  {} written, {} saved by duplicates, in {:.2?}",
                 HumanCount(files),
                 HumanBytes(bytes),
@@ -83,15 +106,11 @@ const SHOWN_NOTES: usize = 10;
 
 impl Report for Progress {
     fn begin(&self, files: u64, bytes: u64) {
-        if !self.shown {
-            return;
-        }
-        let style = ProgressStyle::with_template("{msg} [{bar:32}] {bytes}/{total_bytes} {eta}");
-        let bar = ProgressBar::new(bytes).with_message(format!("packing {} files", HumanCount(files)));
-        *self.bar.borrow_mut() = Some(match style {
-            Ok(style) => bar.with_style(style.progress_chars("=> ")),
-            Err(_) => bar,
-        });
+        self.show_bar(format!("packing {} files", HumanCount(files)), bytes);
+    }
+
+    fn begin_deriving(&self, files: u64, bytes: u64) {
+        self.show_bar(format!("deriving from {} files", HumanCount(files)), bytes);
     }
 
     fn advance(&self, bytes: u64) {

@@ -56,6 +56,8 @@ pub struct ListedVariant {
     pub source_quality: u16,
     /// Length in bytes, if it is known.
     pub length: Option<u64>,
+    /// Whether mkroot made it of what the author has.
+    pub derived: bool,
     /// Entity tag, quotes included.
     pub etag: String,
     /// BLAKE3 of the content, in hexadecimal.
@@ -116,6 +118,7 @@ impl ListedVariant {
         }
         parts.extend(self.codings.clone());
         parts.extend(self.length.map(|length| format!("{length} bytes")));
+        parts.extend(self.derived.then(|| "derived".to_string()));
         parts.join("  ")
     }
 }
@@ -159,6 +162,7 @@ fn listed_variant(stored: &StoredVariant<'_>) -> ListedVariant {
         codings: variant.codings.map(text),
         source_quality: variant.source_quality.thousandths(),
         length: variant.length,
+        derived: stored.is_derived(),
         etag: text(stored.etag()),
         digest: hexadecimal(&stored.digest()),
         fields: field_lines(stored.block()),

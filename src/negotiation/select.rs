@@ -212,6 +212,9 @@ fn is_better(newcomer: &Candidate<'_, '_>, best: &Candidate<'_, '_>, policy: Pol
     if let Some(wins) = by_level(newcomer, best, policy) {
         return (wins, Key::Level);
     }
+    if newcomer.variant.converted != best.variant.converted {
+        return (best.variant.converted, Key::Origin);
+    }
     if newcomer.charset != best.charset {
         return (newcomer.charset > best.charset, Key::Charset);
     }
@@ -264,6 +267,7 @@ mod tests {
                 "qs" => variant.source_quality = Quality::parse(value.as_bytes()),
                 "length" => variant.length = value.parse().ok(),
                 "level" => variant.level = Level::of(media_type, Some(value.parse().unwrap())),
+                "converted" => variant.converted = value == "yes",
                 _ => panic!("{key}"),
             }
         }
@@ -316,6 +320,31 @@ mod tests {
         ] {
             assert_eq!(chosen(variants, [accept, "-", "-", "-"], &modern()), expected, "{accept}");
         }
+    }
+
+    #[test]
+    fn who_says_nothing_of_types_gets_what_the_author_made() {
+        let photo =
+            ["image/jpeg;length=90", "image/avif;converted=yes;length=20", "image/webp;converted=yes;length=40"];
+        const FIREFOX: &str = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5";
+        for (accept, expected) in [
+            ("-", 0),
+            ("*/*", 0),
+            ("image/*", 0),
+            ("image/png,image/*;q=0.8,*/*;q=0.5", 0),
+            ("image/jpeg", 0),
+            (FIREFOX, 1),
+            ("image/webp,image/avif,image/*;q=0.8", 2),
+            ("image/avif;q=0.5, image/jpeg;q=0.4", 1),
+            ("image/jpeg;q=0, */*", 1),
+        ] {
+            assert_eq!(chosen(&photo, [accept, "-", "-", "-"], &modern()), Some(expected), "{accept}");
+            let backwards: Vec<_> = photo.iter().rev().copied().collect();
+            assert_eq!(chosen(&backwards, [accept, "-", "-", "-"], &modern()), Some(2 - expected), "{accept}");
+        }
+        let pages = ["text/html;lang=en;length=900", "text/markdown;lang=fr;converted=yes;length=90"];
+        let no_order = Settings { type_priority: Vec::new(), ..modern() };
+        assert_eq!(chosen(&pages, ["*/*", "fr", "-", "-"], &no_order), Some(1));
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub enum Key {
     LanguagePriority,
     /// Level of an HTML type.
     Level,
+    /// What the author made comes before what mkroot made of it.
+    Origin,
     /// Charset.
     Charset,
     /// Coding quality.
@@ -86,6 +88,7 @@ impl Key {
             Key::LanguageQuality => "quality of language (R79)",
             Key::LanguagePriority => "language-priority (R79)",
             Key::Level => "level (R80)",
+            Key::Origin => "what the author made comes before what was derived from it",
             Key::Charset => "charset (R81)",
             Key::Coding => "quality of coding (R79)",
             Key::Length => "shorter content (R82)",

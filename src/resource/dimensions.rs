@@ -7,6 +7,8 @@ pub struct Dimensions(u8);
 impl Dimensions {
     /// No dimension.
     pub const NONE: Dimensions = Dimensions(0);
+    /// Every dimension.
+    pub const ALL: Dimensions = Dimensions(15);
     /// Media type: Accept.
     pub const TYPE: Dimensions = Dimensions(1);
     /// Language: Accept-Language.

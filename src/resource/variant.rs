@@ -22,6 +22,9 @@ pub struct Variant<'a> {
     /// Length of its content in bytes, or what a type map declares; `None` if unknown, which counts as the
     /// smallest (R47, R82).
     pub length: Option<u64>,
+    /// Whether mkroot made it of a representation of another type, as Markdown of a page. Where nothing that a client says
+    /// tells the types apart, it gets what the author made.
+    pub converted: bool,
 }
 
 impl<'a> Variant<'a> {
@@ -36,17 +39,24 @@ impl<'a> Variant<'a> {
             languages: None,
             codings: None,
             length: Some(length),
+            converted: false,
         }
     }
 
-    /// The dimensions in which variants differ (R92).
+    /// The dimensions in which variants differ (R92). That one was made of another decides before their charsets do, so these
+    /// matter only among those that were made and among those that were not.
     pub fn differences(variants: &[Variant<'a>]) -> Dimensions {
         let Some((first, others)) = variants.split_first() else { return Dimensions::NONE };
         let differ = |value: fn(&Variant<'a>) -> &'a [u8]| others.iter().any(|other| value(other) != value(first));
+        let charsets_differ = [false, true].into_iter().any(|converted| {
+            let alike = variants.iter().filter(|variant| variant.converted == converted);
+            let mut charsets = alike.map(|variant| variant.charset.unwrap_or_default());
+            charsets.next().is_some_and(|first| charsets.any(|other| other != first))
+        });
         Dimensions::NONE
             .with(Dimensions::TYPE, differ(|variant| variant.media_type))
             .with(Dimensions::LANGUAGE, differ(|variant| variant.languages.unwrap_or_default()))
-            .with(Dimensions::CHARSET, differ(|variant| variant.charset.unwrap_or_default()))
+            .with(Dimensions::CHARSET, charsets_differ)
             .with(Dimensions::CODING, differ(|variant| variant.codings.unwrap_or_default()))
     }
 

@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 /// First bytes of every webroot. Not text, and damaged by transfers that translate line ends.
 pub const MAGIC: [u8; 8] = *b"\x89cng\r\n\x1a\n";
 /// The format this code reads and writes.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// The header's size, and the boundary on which the index and long bodies start, in bytes.
 pub const PAGE: u64 = 4096;
 /// Bodies of this length in bytes and more start on a page.
@@ -15,7 +15,7 @@ pub const PAGED_LENGTH: u64 = 65_536;
 pub const HEADER_CHECKSUM_AT: usize = PAGE as usize - 8;
 
 /// Names of the sections in their order, as error messages give them.
-pub const SECTIONS: [&str; 10] = [
+pub const SECTIONS: [&str; 11] = [
     "displacements",
     "resources",
     "targets",
@@ -23,12 +23,13 @@ pub const SECTIONS: [&str; 10] = [
     "entries",
     "symbols",
     "bodies",
+    "derivations",
     "settings",
     "notes",
     "strings",
 ];
 /// Size of one record of each section, in bytes.
-pub const RECORD_SIZES: [usize; 10] = [
+pub const RECORD_SIZES: [usize; 11] = [
     size_of::<Displacement>(),
     size_of::<ResourceRecord>(),
     size_of::<TargetRecord>(),
@@ -36,6 +37,7 @@ pub const RECORD_SIZES: [usize; 10] = [
     size_of::<EntryRecord>(),
     1,
     size_of::<BodyRecord>(),
+    size_of::<DerivationRecord>(),
     size_of::<StringRef>(),
     size_of::<StringRef>(),
     1,
@@ -74,7 +76,7 @@ pub struct Header {
     /// XXH3-64 of everything from `index_start` to the end.
     pub index_checksum: U64,
     /// Where each of [`SECTIONS`] lies.
-    pub sections: [SectionRecord; 10],
+    pub sections: [SectionRecord; 11],
 }
 
 /// A stretch of the file.
@@ -172,6 +174,18 @@ pub mod flag {
     pub const CHOSEN: u8 = 64;
 }
 
+/// What else is known of a variant, as bits of [`VariantRecord::traits`].
+pub mod trait_of {
+    /// Its level is declared.
+    pub const LEVEL_DECLARED: u16 = 1;
+    /// mkroot made it of what the author has.
+    pub const DERIVED: u16 = 2;
+    /// It was made of a representation of another type (see [`crate::resource::Variant::converted`]).
+    pub const CONVERTED: u16 = 4;
+    /// It has no address of its own, only that of what it was made of.
+    pub const UNADDRESSED: u16 = 8;
+}
+
 /// One variant of one resource.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -200,8 +214,8 @@ pub struct VariantRecord {
     pub level: I32,
     /// Source quality in thousandths.
     pub source_quality: U16,
-    /// 1 if the level is declared, else 0.
-    pub level_declared: U16,
+    /// Some of the bits in [`trait_of`].
+    pub traits: U16,
     /// The file name.
     pub file_name: StringRef,
     /// Number of the body.
@@ -234,6 +248,18 @@ pub struct BodyRecord {
     pub digest: [u8; 32],
 }
 
+/// What was made of a content, or that nothing was worth keeping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct DerivationRecord {
+    /// Number of the content it was made of.
+    pub source: U32,
+    /// Number of what was made of it; [`NO_BODY`] if nothing was kept.
+    pub result: U32,
+    /// How it was made: a digest of everything besides the content that decides what comes of it.
+    pub recipe: [u8; 16],
+}
+
 impl BodyRecord {
     /// Where the content lies, from the beginning of the file.
     pub fn range(&self) -> std::ops::Range<u64> {
@@ -251,4 +277,5 @@ const _: () = {
     assert!(size_of::<VariantRecord>() == 80);
     assert!(size_of::<EntryRecord>() == 36);
     assert!(size_of::<BodyRecord>() == 48);
+    assert!(size_of::<DerivationRecord>() == 24);
 };

@@ -14,6 +14,7 @@
 //!            │ entries        36 bytes each                 │ │
 //!            │ symbols        bytes                         │ │
 //!            │ bodies         48 bytes each                 │ │
+//!            │ derivations    24 bytes each                 │ │
 //!            │ settings       12 bytes each                 │ │
 //!            │ notes          12 bytes each                 │ │
 //!            │ strings        bytes                         │ │
@@ -51,6 +52,8 @@
 //! - **Bodies** hold offset, length and BLAKE3 digest of each content, in the order of offsets. Contents
 //!   of [`layout::PAGED_LENGTH`] bytes and more start on a page of 4096 bytes, for `sendfile` and
 //!   `O_DIRECT`; shorter ones follow each other without gaps.
+//! - **Derivations** say what `mkroot` made of which content, and how: for the next packing, which need not make it again.
+//!   Serving does not use them. They are sorted by what they were made of, then by how.
 //! - **Settings** are JSON objects, see [`crate::resource::Settings`]; there are as many as distinct ones. The first are
 //!   those of the site's root, which hold for paths that lead nowhere; what concerns the site as a whole is read
 //!   from these.
@@ -80,4 +83,6 @@ mod reader;
 pub mod writer;
 
 pub use mapped::{Mapped, OpenFileError};
-pub use reader::{Alternatives, Layout, Negotiated, OpenError, Outcome, Resource, Run, StoredVariant, Target, Webroot};
+pub use reader::{
+    Alternatives, Derivation, Layout, Negotiated, OpenError, Outcome, Resource, Run, StoredVariant, Target, Webroot,
+};

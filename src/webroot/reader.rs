@@ -48,7 +48,7 @@ pub struct Layout {
     file_length: u64,
     index_start: u64,
     hash_key: u64,
-    sections: [Range<usize>; 10],
+    sections: [Range<usize>; 11],
     settings: Vec<Settings>,
 }
 
@@ -60,9 +60,10 @@ const VARIANTS: usize = 3;
 const ENTRIES: usize = 4;
 const SYMBOLS: usize = 5;
 const BODIES: usize = 6;
-const SETTINGS: usize = 7;
-const NOTES: usize = 8;
-const STRINGS: usize = 9;
+const DERIVATIONS: usize = 7;
+const SETTINGS: usize = 8;
+const NOTES: usize = 9;
+const STRINGS: usize = 10;
 
 impl Layout {
     /// Checks `bytes`, the whole of a file, as a webroot. Linear in the index; bodies are not read. Of a long index one
@@ -183,8 +184,8 @@ fn check_index_checksum(index: &[u8], header: &Header, courtesy: Courtesy) -> Re
 }
 
 /// The sections must follow one another: overlapping ones could hold records that no rule was checked for.
-fn check_sections(header: &Header, index_start: usize, file_length: usize) -> Result<[Range<usize>; 10], OpenError> {
-    let mut ranges: [Range<usize>; 10] = Default::default();
+fn check_sections(header: &Header, index_start: usize, file_length: usize) -> Result<[Range<usize>; 11], OpenError> {
+    let mut ranges: [Range<usize>; 11] = Default::default();
     let mut previous_end = index_start;
     for (number, section) in header.sections.iter().enumerate() {
         let wrong = |reason| OpenError::BadSection { section: SECTIONS[number], reason };
@@ -210,6 +211,7 @@ fn check_sections(header: &Header, index_start: usize, file_length: usize) -> Re
 /// Checks every record. Each section is passed over once: a long one does not stay in the caches.
 fn check_records(webroot: &Webroot<'_>, courtesy: Courtesy) -> Result<(), OpenError> {
     check_bodies(webroot, courtesy)?;
+    check_derivations(webroot, courtesy)?;
     check_variants(webroot, courtesy)?;
     check_entries(webroot, courtesy)?;
     check_targets(webroot, courtesy)?;
@@ -244,6 +246,15 @@ fn check_string(webroot: &Webroot<'_>, string: StringRef) -> Result<(), &'static
 /// Whether `count` things from `first` on are among so many.
 fn lies_within(first: U64, count: U32, length: usize) -> bool {
     first.get().checked_add(count.get().into()).is_some_and(|end| end <= length as u64)
+}
+
+fn check_derivations(webroot: &Webroot<'_>, courtesy: Courtesy) -> Result<(), OpenError> {
+    let bodies = webroot.bodies().len();
+    let is_there = |number: U32| (number.get() as usize) < bodies;
+    check_each(webroot, DERIVATIONS, courtesy, |record: &DerivationRecord| {
+        let sound = is_there(record.source) && (is_there(record.result) || record.result.get() == NO_BODY);
+        if sound { Ok(()) } else { Err("there is no such content") }
+    })
 }
 
 fn check_bodies(webroot: &Webroot<'_>, courtesy: Courtesy) -> Result<(), OpenError> {
@@ -477,6 +488,15 @@ impl<'a> Webroot<'a> {
         self.records(BODIES)
     }
 
+    /// What was made of which content when the site was packed.
+    pub fn derivations(&self) -> impl ExactSizeIterator<Item = Derivation<'a>> + use<'a> {
+        let bodies = self.bodies();
+        self.records::<DerivationRecord>(DERIVATIONS).iter().map(move |record| {
+            let body = |number: U32| bodies.get(number.get() as usize);
+            Derivation { source: body(record.source), recipe: record.recipe, result: body(record.result) }
+        })
+    }
+
     /// The settings of the site's root, which hold for paths that lead nowhere.
     pub fn settings(&self) -> &'a Settings {
         &self.layout.settings[0] // `check_settings` demands one
@@ -598,6 +618,17 @@ impl<'a> Resource<'a> {
     }
 }
 
+/// What was made of a content.
+#[derive(Clone, Copy, Debug)]
+pub struct Derivation<'a> {
+    /// Of what; `None` only if the webroot was overwritten since.
+    pub source: Option<&'a BodyRecord>,
+    /// How.
+    pub recipe: [u8; 16],
+    /// What came of it; `None` if nothing was kept.
+    pub result: Option<&'a BodyRecord>,
+}
+
 /// What a resource answers.
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'a> {
@@ -713,7 +744,7 @@ impl<'a> StoredVariant<'a> {
         Variant {
             file_name: self.file_name(),
             media_type: self.webroot.symbol(record.media_type.get()).unwrap_or_default(),
-            level: Level { value: record.level.get(), declared: record.level_declared.get() != 0 },
+            level: Level { value: record.level.get(), declared: self.has(trait_of::LEVEL_DECLARED) },
             source_quality: Quality::from_thousandths(record.source_quality.get()),
             charset: self.webroot.symbol(record.charset.get()),
             languages: self.webroot.symbol(record.languages.get()),
@@ -722,7 +753,23 @@ impl<'a> StoredVariant<'a> {
                 None => Some(record.body_length.get()),
                 Some(entry) => u64::try_from(entry.length.get()).ok(),
             },
+            converted: self.has(trait_of::CONVERTED),
         }
+    }
+
+    #[inline]
+    fn has(&self, bit: u16) -> bool {
+        self.record.traits.get() & bit != 0
+    }
+
+    /// Whether mkroot made it of what the author has.
+    pub fn is_derived(&self) -> bool {
+        self.has(trait_of::DERIVED)
+    }
+
+    /// Whether it can be asked for by its own name.
+    pub fn has_address(&self) -> bool {
+        !self.has(trait_of::UNADDRESSED) && !self.is_listing()
     }
 
     /// Its file name, without directory.

@@ -15,7 +15,7 @@ use crate::http::response::Block;
 use crate::resource::{Dimensions, Note, Settings, Variant};
 
 /// Number of a body that was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BodyId(u32);
 
 /// Variants that were added together: those of one target.
@@ -91,6 +91,19 @@ pub struct VariantDraft<'v> {
     pub body: Option<BodyId>,
     /// What its type map says, if it stands in one.
     pub entry: Option<EntryDraft<'v>>,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Where a variant comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The site's author.
+    Author,
+    /// mkroot made it, and it has an address of its own.
+    Derived,
+    /// mkroot made it, and it has only the address of what it was made of.
+    DerivedWithoutAddress,
 }
 
 /// What a type map says of a variant.
@@ -159,6 +172,7 @@ pub struct Writer<W> {
     written_to: u64,
     taken: Vec<Taken>,
     bodies: Vec<BodyRecord>,
+    derivations: Vec<DerivationRecord>,
     by_digest: FxHashMap<[u8; 32], BodyId>,
     duplicates_saved: u64,
     variants: Vec<VariantRecord>,
@@ -185,6 +199,7 @@ impl<W: Write + Seek> Writer<W> {
             written_to: PAGE,
             taken: Vec::new(),
             bodies: Vec::new(),
+            derivations: Vec::new(),
             by_digest: FxHashMap::default(),
             duplicates_saved: 0,
             variants: Vec::new(),
@@ -272,6 +287,12 @@ impl<W: Write + Seek> Writer<W> {
         Ok((self.end_body(offset, digest)?, (digest, found)))
     }
 
+    /// Notes what was made of `source` by this recipe, or that nothing was kept.
+    pub fn add_derivation(&mut self, BodyId(source): BodyId, recipe: [u8; 16], result: Option<BodyId>) {
+        let result = result.map_or(NO_BODY, |BodyId(number)| number);
+        self.derivations.push(DerivationRecord { source: source.into(), result: result.into(), recipe });
+    }
+
     /// Moves to where a body of `length` bytes goes.
     fn start_body(&mut self, length: u64) -> Result<u64, WriteError> {
         if length >= PAGED_LENGTH {
@@ -319,7 +340,7 @@ impl<W: Write + Seek> Writer<W> {
     /// If there are more variants than can be numbered.
     pub fn add_run<'v>(&mut self, variants: impl IntoIterator<Item = VariantDraft<'v>>) -> Result<RunId, WriteError> {
         let (first, key) = (self.variants.len(), self.key.take());
-        for VariantDraft { variant, block, body, entry } in variants {
+        for VariantDraft { variant, block, body, entry, origin } in variants {
             let place = body.map(|BodyId(number)| self.bodies[number as usize]);
             let record = VariantRecord {
                 body_offset: place.map(|place| place.offset).unwrap_or_default(),
@@ -334,7 +355,7 @@ impl<W: Write + Seek> Writer<W> {
                 codings: self.symbol(variant.codings)?.into(),
                 level: variant.level.value.into(),
                 source_quality: variant.source_quality.thousandths().into(),
-                level_declared: u16::from(variant.level.declared).into(),
+                traits: traits(&variant, origin).into(),
                 file_name: self.add_string(variant.file_name)?,
                 body: body.map_or(NO_BODY, |BodyId(number)| number).into(),
                 entry: match entry {
@@ -445,6 +466,8 @@ impl<W: Write + Seek> Writer<W> {
         let entries = std::mem::take(&mut self.entries);
         let symbols = std::mem::take(&mut self.symbols);
         let bodies = std::mem::take(&mut self.bodies);
+        let mut derivations = std::mem::take(&mut self.derivations);
+        derivations.sort_by_key(|record| (record.source.get(), record.recipe));
         let strings = std::mem::take(&mut self.strings);
         self.pad_to(PAGE)?;
         let index_start = self.position;
@@ -457,6 +480,7 @@ impl<W: Write + Seek> Writer<W> {
             self.section(&entries, &mut summer)?,
             self.section(&symbols, &mut summer)?,
             self.section(&bodies, &mut summer)?,
+            self.section(&derivations, &mut summer)?,
             self.section(&settings, &mut summer)?,
             self.section(&notes, &mut summer)?,
             self.section(&strings, &mut summer)?,
@@ -585,6 +609,17 @@ impl<W: Write + Seek> Writer<W> {
         self.written_to = self.position;
         Ok(())
     }
+}
+
+/// The bits of a variant in [`trait_of`].
+fn traits(variant: &Variant<'_>, origin: Origin) -> u16 {
+    let derived = match origin {
+        Origin::Author => 0,
+        Origin::Derived => trait_of::DERIVED,
+        Origin::DerivedWithoutAddress => trait_of::DERIVED | trait_of::UNADDRESSED,
+    };
+    let said = |holds, bit| if holds { bit } else { 0 };
+    derived | said(variant.level.declared, trait_of::LEVEL_DECLARED) | said(variant.converted, trait_of::CONVERTED)
 }
 
 /// Checksum and digest of the index, taken as it is written.

@@ -1,0 +1,135 @@
+//! Images → the same in a newer format.
+
+use std::io::Cursor;
+
+use image::codecs::jpeg::JpegDecoder;
+use image::codecs::png::PngDecoder;
+use image::metadata::Orientation;
+use image::{DynamicImage, ExtendedColorType, ImageDecoder};
+use ravif::{Img, RGB8, RGBA8};
+use webp::WebPConfig;
+
+use super::settings::{Derive, Form};
+
+/// How much time AVIF may take: 1 is the slowest, 10 the fastest.
+const AVIF_SPEED: u8 = 4;
+/// How much time WebP may take: 6 is the slowest.
+const WEBP_METHOD: i32 = 6;
+/// The most pixels of a side that WebP can have.
+const WEBP_SIDE: u32 = 16_383;
+
+/// An image of a format that others are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// PNG.
+    Png,
+    /// JPEG.
+    Jpeg,
+}
+
+impl Format {
+    /// That of a media type.
+    pub fn of(media_type: &[u8]) -> Option<Format> {
+        match media_type {
+            b"image/png" => Some(Format::Png),
+            b"image/jpeg" => Some(Format::Jpeg),
+            _ => None,
+        }
+    }
+}
+
+/// `content` in another form, looking the same.
+///
+/// # Errors
+///
+/// If it is no such image, or has something that would be lost.
+pub fn converted(content: &[u8], format: Format, form: Form, derive: &Derive) -> Result<Vec<u8>, String> {
+    let image = decoded(content, format, derive.max_pixels)?;
+    let (width, height) = (image.width(), image.height());
+    match form {
+        Form::Avif => {
+            let quality = f32::from(derive.avif_quality);
+            let encoder = ravif::Encoder::new()
+                .with_quality(quality)
+                .with_alpha_quality(quality)
+                .with_speed(AVIF_SPEED)
+                // With several the same image can become different files.
+                .with_num_threads(Some(1));
+            let (width, height) = (width as usize, height as usize);
+            let encoded = if image.color().has_alpha() {
+                let pixels: Vec<_> = image.to_rgba8().pixels().map(|pixel| RGBA8::from(pixel.0)).collect();
+                encoder.encode_rgba(Img::new(&pixels, width, height))
+            } else {
+                let pixels: Vec<_> = image.to_rgb8().pixels().map(|pixel| RGB8::from(pixel.0)).collect();
+                encoder.encode_rgb(Img::new(&pixels, width, height))
+            };
+            encoded.map(|encoded| encoded.avif_file).map_err(|error| error.to_string())
+        }
+        Form::Webp if width.max(height) > WEBP_SIDE => {
+            Err(format!("it is {width}x{height} pixels large, and WebP ends at {WEBP_SIDE}"))
+        }
+        Form::Webp => {
+            let mut config = WebPConfig::new().map_err(|()| "the encoder cannot be set up".to_string())?;
+            config.method = WEBP_METHOD;
+            config.quality = f32::from(derive.webp_quality);
+            if format == Format::Png {
+                // Of drawings and screenshots nothing may be lost; quality is effort here.
+                (config.lossless, config.quality) = (1, 100.0);
+            } else {
+                config.use_sharp_yuv = 1;
+            }
+            let (rgba, rgb);
+            let encoder = if image.color().has_alpha() {
+                rgba = image.to_rgba8();
+                webp::Encoder::from_rgba(&rgba, width, height)
+            } else {
+                rgb = image.to_rgb8();
+                webp::Encoder::from_rgb(&rgb, width, height)
+            };
+            encoder.encode_advanced(&config).map(|memory| memory.to_vec()).map_err(|error| format!("{error:?}"))
+        }
+        Form::Markdown | Form::Brotli | Form::Zstandard | Form::Gzip => Err("that is no format of images".into()),
+    }
+}
+
+/// The pixels of an image, upright.
+fn decoded(content: &[u8], format: Format, most: u64) -> Result<DynamicImage, String> {
+    let content = Cursor::new(content);
+    let text = |error: image::ImageError| error.to_string();
+    match format {
+        Format::Png => {
+            let decoder = PngDecoder::new(content).map_err(text)?;
+            if decoder.is_apng().map_err(text)? {
+                return Err("it is animated".into());
+            }
+            pixels(decoder, most)
+        }
+        Format::Jpeg => pixels(JpegDecoder::new(content).map_err(text)?, most),
+    }
+}
+
+fn pixels(mut decoder: impl ImageDecoder, most: u64) -> Result<DynamicImage, String> {
+    let text = |error: image::ImageError| error.to_string();
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > most {
+        return Err(format!("it is {width}x{height} pixels large; max-pixels is {most}"));
+    }
+    if matches!(decoder.original_color_type(), ExtendedColorType::Cmyk8 | ExtendedColorType::Cmyk16) {
+        return Err("its colours are CMYK".into());
+    }
+    if let Some(profile) = decoder.icc_profile().map_err(text)?
+        && !is_srgb(&profile)
+    {
+        return Err("it has a colour profile other than sRGB".into());
+    }
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(text)?;
+    image.apply_orientation(orientation);
+    Ok(image)
+}
+
+/// Whether a colour profile says of itself that it is sRGB, in ASCII or in UTF-16.
+fn is_srgb(profile: &[u8]) -> bool {
+    let names: [&[u8]; 2] = [b"sRGB", b"\0s\0R\0G\0B"];
+    names.iter().any(|name| profile.windows(name.len()).any(|window| window == *name))
+}
