@@ -13,6 +13,8 @@ mod architecture;
 mod cli;
 mod decoding;
 mod derived;
+#[cfg(feature = "images")]
+mod derived_images;
 mod directories;
 mod explain_cases;
 mod hosts;

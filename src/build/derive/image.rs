@@ -9,6 +9,7 @@ use image::{DynamicImage, ExtendedColorType, ImageDecoder};
 use ravif::{Img, RGB8, RGBA8};
 use webp::WebPConfig;
 
+use super::image_format::Format;
 use super::settings::{Derive, Form};
 
 /// How much time AVIF may take: 1 is the slowest, 10 the fastest.
@@ -17,26 +18,6 @@ const AVIF_SPEED: u8 = 4;
 const WEBP_METHOD: i32 = 6;
 /// The most pixels of a side that WebP can have.
 const WEBP_SIDE: u32 = 16_383;
-
-/// An image of a format that others are made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// PNG.
-    Png,
-    /// JPEG.
-    Jpeg,
-}
-
-impl Format {
-    /// That of a media type.
-    pub fn of(media_type: &[u8]) -> Option<Format> {
-        match media_type {
-            b"image/png" => Some(Format::Png),
-            b"image/jpeg" => Some(Format::Jpeg),
-            _ => None,
-        }
-    }
-}
 
 /// `content` in another form, looking the same.
 ///

@@ -12,7 +12,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use sha2::{Digest, Sha256};
 
 use super::front_matter::FrontMatter;
-use super::image::{self, Format};
+#[cfg(feature = "images")]
+use super::image;
+use super::image_format::Format;
 use super::in_order::in_order;
 use super::page::{self, Page};
 use super::plan::{self, Plan, Recipe, Step, Wanted};
@@ -397,7 +399,10 @@ impl<'m> Maker<'m> {
             return page::to_markdown(&page).map(String::into_bytes);
         }
         match Format::of(plan::media_type(self.site, *number)) {
+            #[cfg(feature = "images")]
             Some(format) => image::converted(content, format, form, derive),
+            #[cfg(not(feature = "images"))]
+            Some(_) => Err("this mkroot was built without the feature `images`".into()),
             None => Err("it is no image".into()),
         }
     }

@@ -7,7 +7,9 @@
 mod coding;
 mod dom;
 mod front_matter;
+#[cfg(feature = "images")]
 mod image;
+mod image_format;
 mod in_order;
 mod left_out;
 mod llms;

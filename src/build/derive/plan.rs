@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use url::Url;
 
 use super::coding::is_compressible;
-use super::image::Format;
+use super::image_format::Format;
 use super::settings::{Derive, Form};
 use crate::build::config::{Config, Configs};
 use crate::build::group::default_index;
