@@ -309,6 +309,19 @@ fn only_what_changed_is_made_again_and_nobody_can_tell() {
 }
 
 #[test]
+fn summaries_are_taken_over_whole() {
+    let workshop = pages(3);
+    workshop.write(".mkroot.toml", b"[derive]\nmarkdown = true\ngzip = true\nllms-txt = true\nmin-size = 10\n");
+    let cold = pack(&workshop, true);
+    let bytes = std::fs::read(workshop.out()).expect("a webroot");
+    let again = pack(&workshop, false);
+    assert_eq!((again.derived, again.derived_reused), (cold.derived, cold.derived));
+    assert!(std::fs::read(workshop.out()).expect("a webroot") == bytes);
+    let (status, found, _) = run(&workshop, "check @/out.webroot");
+    assert_eq!(status, 0, "{found}");
+}
+
+#[test]
 fn what_was_damaged_is_made_again() {
     let workshop = pages(2);
     pack(&workshop, true);

@@ -174,7 +174,7 @@ impl Listener for Recorder<'_> {
     ) {
         let settings = resource.settings;
         // A file that is asked for by its whole name Apache just sends.
-        let compared = settings.policy == Policy::Modern && (resource.map || !resource.literal);
+        let compared = settings.policy == Policy::Modern && !resource.is_file();
         let marked = |has: fn(&Variant<'_>) -> bool| variants.iter().any(has);
         let field = |name, dimension| ParsedField {
             name,

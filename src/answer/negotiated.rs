@@ -119,7 +119,7 @@ pub(super) fn negotiate<'w>(
     let tokens: Vec<Option<Vec<u8>>>;
     let mut variants: SmallVec<[Variant<'_>; 12]> = run.iter().map(|stored| stored.variant()).collect();
     // Who asks for a file by its whole name is asked only about what there is to choose.
-    let asked_about = if negotiated.literal && !negotiated.map { negotiated.vary } else { Dimensions::ALL };
+    let asked_about = if negotiated.is_file() { negotiated.vary } else { Dimensions::ALL };
     let preferences = preferences(&variants, policy, request, asked_about);
     let accept_encoding = preferences.of(Dimensions::CODING);
     // An empty vector, as nearly always, is not allocated.

@@ -265,7 +265,7 @@ impl Config {
 }
 
 /// The key of a site's root.
-const ROOT: &[u8] = b"/";
+pub(super) const ROOT: &[u8] = b"/";
 
 /// A place in a configuration file.
 #[derive(Clone, Debug)]
@@ -297,7 +297,7 @@ impl Place {
 }
 
 /// A place in the file and what is wrong there.
-type Invalid = (Range<usize>, String);
+pub(super) type Invalid = (Range<usize>, String);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -463,7 +463,7 @@ impl File {
         if let Some(patterns) = self.listing.hide {
             config.unlisted = globs(patterns, |pattern| Files::new(pattern, directory))?;
         }
-        self.derive.refine(&mut config.derive, directory, directory == ROOT)?;
+        self.derive.refine(&mut config.derive, directory)?;
         Ok(())
     }
 }
@@ -479,7 +479,10 @@ fn files(pattern: &Spanned<String>, directory: &[u8]) -> Result<Files, Invalid> 
     Files::new(pattern.get_ref(), directory).map_err(|message| (pattern.span(), message))
 }
 
-fn globs<T>(patterns: Vec<Spanned<String>>, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, Invalid> {
+pub(super) fn globs<T>(
+    patterns: Vec<Spanned<String>>,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, Invalid> {
     let one = |pattern: Spanned<String>| read(pattern.get_ref()).map_err(|message| (pattern.span(), message));
     patterns.into_iter().map(one).collect()
 }

@@ -7,11 +7,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Read;
 
-use sha2::{Digest, Sha256};
-
 use super::config::Configs;
 use super::group::Representations;
-use super::pack::{BuildError, failure};
+use super::pack::{BuildError, digests, failure};
 use super::prior::Prior;
 use super::site::{Candidates, Made, Manner, Site};
 use crate::resource::{Note, Policy, coding_names};
@@ -99,8 +97,7 @@ fn plain_form<W: std::io::Write + std::io::Seek>(
         notes.push(Note::about(&file.key, None, what));
         return Ok(None);
     };
-    let digest = *blake3::hash(&plain).as_bytes();
-    let repr_digest = known.repr_digest.map(|_| Sha256::digest(&plain).into());
+    let (digest, repr_digest) = digests(&plain, known.repr_digest.is_some());
     let body = writer.add_body(&plain, digest)?;
     let mut metadata = known.metadata.clone();
     metadata.codings = None;

@@ -36,6 +36,12 @@ impl Metadata {
         self.is_type_map() && (self.marked_as_map || bare || policy == Policy::Modern)
     }
 
+    /// What a request can ask for in a file: type, level and charset, languages, codings.
+    pub fn asked_for(&self) -> impl PartialEq + '_ {
+        let content_type = self.content_type.as_ref().map(|known| (&known.media_type, known.level, &known.charset));
+        (content_type, &self.languages, &self.codings)
+    }
+
     /// Whether the file is a type map (R33).
     pub fn is_type_map(&self) -> bool {
         self.marked_as_map || self.content_type.as_ref().is_some_and(|known| known.media_type == TYPE_MAP)

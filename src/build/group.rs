@@ -3,13 +3,14 @@
 
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
-use sha2::{Digest, Sha256};
+use smallvec::SmallVec;
 
 use super::config::{Config, Configs};
 use super::extensions::{ContentType, Metadata};
 use super::fields;
 use super::listing::{self, Listings, Page};
 use super::map_entry::{self, InlineBody};
+use super::pack::digests;
 use super::site::{Candidates, Manner, Site};
 use super::type_map::{Entry, Fault, TypeMap};
 use super::walk::last_segment;
@@ -197,7 +198,7 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
         }
         let config = self.config(number);
         let settings = self.writer.add_settings(&config.settings)?;
-        let numbers = [&[number], self.site.beside(number)].concat();
+        let numbers = self.of_whole_name(number);
         let own = self.vary_of_whole_name(number);
         let vary = vary.unwrap_or(own);
         let vary_value = config.settings.vary(vary, false);
@@ -212,13 +213,15 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
         Ok(TargetDraft::Negotiated(negotiated))
     }
 
+    /// A file, and what else answers for its whole name. Nearly always that is nothing.
+    fn of_whole_name(&self, number: usize) -> SmallVec<[usize; 1]> {
+        std::iter::once(number).chain(self.site.beside(number).iter().copied()).collect()
+    }
+
     /// What the answer to a file's whole name depends on: there is nothing to refuse in what all have.
     fn vary_of_whole_name(&self, number: usize) -> Dimensions {
-        let beside = self.site.beside(number);
-        if beside.is_empty() {
-            return Dimensions::NONE;
-        }
-        let variants: Vec<_> = [&[number], beside].concat().into_iter().map(|number| self.variant(number)).collect();
+        let variants: SmallVec<[_; 1]> =
+            self.of_whole_name(number).iter().map(|&number| self.variant(number)).collect();
         Variant::differences(&variants)
     }
 
@@ -313,8 +316,7 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
                 (Some(file), _) => (self.file_block(file, &location, &negotiation), Some(site.known(file).body)),
                 (None, Some(body)) => {
                     let content = &file.content[body.clone()];
-                    let digest = *blake3::hash(content).as_bytes();
-                    let repr_digest = config.repr_digest.then(|| Sha256::digest(content).into());
+                    let (digest, repr_digest) = digests(content, config.repr_digest);
                     let inline = InlineBody { digest, repr_digest, further: &of_map };
                     let block = prepared.block(site, &location, Some(&inline), &negotiation);
                     (block, Some(self.writer.add_body(content, digest)?))
@@ -435,7 +437,7 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
         let vary_value = settings.vary(vary, false);
         let mut stored = Vec::with_capacity(forms.len());
         for (form, content) in forms.iter().zip(&contents) {
-            let digest = *blake3::hash(content).as_bytes();
+            let (digest, repr_digest) = digests(content, config.repr_digest);
             let content_type = form.content_type.as_bytes();
             let block = Representation {
                 etag: entity_tag(&digest, &[content_type, b"", b""]).as_bytes(),
@@ -443,7 +445,7 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
                 further: &fields::lines(&config.fields, &[page.directory, form.name.as_bytes()].concat()),
                 content_type,
                 content_length: Some(content.len() as u64),
-                repr_digest: config.repr_digest.then(|| Sha256::digest(content).into()),
+                repr_digest,
                 ..Representation::default()
             }
             .render();
@@ -611,17 +613,15 @@ impl<'a, W: std::io::Write + std::io::Seek> Grouping<'a, W> {
     /// The header block of a file that is sent under this Content-Location.
     fn file_block(&self, number: usize, content_location: &[u8], negotiation: &Negotiation<'_>) -> Block {
         let known = self.site.known(number);
+        let mut further = fields::lines(&self.config(number).fields, self.site.fields_key(number));
+        further.extend(self.site.lines(number));
         let [content_type, languages, codings] = known.metadata.field_values();
         Representation {
             etag: known.etag.as_bytes(),
             content_location,
             vary: negotiation.vary.as_bytes(),
             tcn: negotiation.tcn.as_bytes(),
-            further: &[
-                self.site.lines(number),
-                &fields::lines(&self.config(number).fields, self.site.fields_key(number)),
-            ]
-            .concat(),
+            further: &further,
             last_modified: known.modified,
             content_type,
             content_length: Some(known.length),
@@ -739,11 +739,7 @@ pub(super) fn entity_tag(digest: &[u8; 32], metadata: &[&[u8]]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut hasher = blake3::Hasher::new();
     hasher.update(digest);
-    for part in metadata {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    }
-    let digest = hasher.finalize();
+    let digest = with_parts(hasher, metadata.iter().copied());
     let mut tag = String::with_capacity(22);
     tag.push('"');
     for bytes in digest.as_bytes()[..15].chunks_exact(3) {
@@ -752,6 +748,15 @@ pub(super) fn entity_tag(digest: &[u8; 32], metadata: &[&[u8]]) -> String {
     }
     tag.push('"');
     tag
+}
+
+/// The digest of what `hasher` has and of these, each with its length, so that it tells where one ends.
+pub(super) fn with_parts<'p>(mut hasher: blake3::Hasher, parts: impl IntoIterator<Item = &'p [u8]>) -> blake3::Hash {
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize()
 }
 
 /// A key as a reference in Location.

@@ -37,11 +37,7 @@ fn text(bytes: &[u8]) -> String {
 /// Variants with a source quality of 0, and those that another one resembles in everything a request can ask
 /// for: then the better or, of equals, the shorter one is always chosen (R77, R78, R82).
 fn unreachable(site: &Site<'_>, name: &[u8], numbers: &[usize], notes: &mut Vec<Note>) {
-    let asked_for = |number: usize| {
-        let Metadata { content_type, languages, codings, .. } = &site.known(number).metadata;
-        let content_type = content_type.as_ref().map(|known| (&known.media_type, known.level, &known.charset));
-        (content_type, languages, codings)
-    };
+    let asked_for = |number: usize| site.known(number).metadata.asked_for();
     let rank = |number: usize| (source_quality(site, number), std::cmp::Reverse(site.known(number).length));
     for (place, &number) in numbers.iter().enumerate() {
         let reason = if source_quality(site, number) == Quality::NONE {

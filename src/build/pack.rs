@@ -344,10 +344,7 @@ impl Packing<'_> {
                         type_map,
                     });
                 }
-                for stretch in writer.take() {
-                    // Nobody hears it any more if copying has failed, which is said in the end.
-                    let _ = taken.send(stretch);
-                }
+                hand_over(writer, taken);
                 Ok(())
             };
             // The writer stays on this thread (`report` need not be shared); the other threads read ahead.
@@ -384,6 +381,19 @@ fn batches(files: &[SourceFile]) -> impl Iterator<Item = &[SourceFile]> {
 
 /// Digests of a content: BLAKE3, and SHA-256 where it is to be sent.
 pub(super) type Digests = ([u8; 32], Option<[u8; 32]>);
+
+/// The digests of a content; SHA-256 if it is wanted.
+pub(super) fn digests(content: &[u8], repr_digest: bool) -> Digests {
+    (*blake3::hash(content).as_bytes(), repr_digest.then(|| Sha256::digest(content).into()))
+}
+
+/// Tells what `writer` leaves to be copied from a former webroot.
+pub(super) fn hand_over<W: Write + Seek>(writer: &mut Writer<W>, taken: &Sender<Taken>) {
+    for stretch in writer.take() {
+        // Nobody hears it any more if copying has failed, which is said in the end.
+        let _ = taken.send(stretch);
+    }
+}
 
 /// What a file holds.
 enum Content<'p> {
@@ -501,9 +511,8 @@ fn read(source: &SourceFile, place: &Place, repr_digest: bool, held: bool) -> Re
         }
     }
     unchanged(source, &file, content.len() as u64)?;
-    let digest = *blake3::hash(&content).as_bytes();
-    let repr_digest = repr_digest.then(|| Sha256::digest(&content).into());
-    Ok(Content::Held(content, (digest, repr_digest)))
+    let digests = digests(&content, repr_digest);
+    Ok(Content::Held(content, digests))
 }
 
 pub(super) fn failure(source: &SourceFile, error: io::Error) -> BuildError {

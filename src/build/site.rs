@@ -136,42 +136,39 @@ impl<'a> Site<'a> {
         self.made.get(number.checked_sub(self.files.len())?)
     }
 
+    /// What this is a coded or decoded form of; anything else is itself. Both have the same fields but for the coding's.
+    fn in_any_coding(&self, number: usize) -> usize {
+        match self.made(number) {
+            Some(Made { manner: Manner::Decoded | Manner::Coded, source: Some(source), .. }) => {
+                self.in_any_coding(*source)
+            }
+            _ => number,
+        }
+    }
+
     /// Whether this is of another type than what it was made of, or a coded form of such.
     pub fn is_converted(&self, number: usize) -> bool {
-        self.made(number).is_some_and(|made| match (made.manner, made.source) {
-            (Manner::Converted, _) => true,
-            (Manner::Coded, Some(source)) => self.is_converted(source),
-            _ => false,
-        })
+        self.manner(self.in_any_coding(number)) == Some(Manner::Converted)
     }
 
     /// The key under which this can be asked for; of a coded form that of what it was made of. `None` if it cannot.
     pub fn address(&self, number: usize) -> Option<&[u8]> {
-        let Some(made) = self.made(number) else { return Some(&self.tree.files[number].key) };
-        match (made.manner, made.source) {
-            (Manner::Coded, Some(source)) => self.address(source),
-            _ => {
-                self.addresses.get_key_value(&made.key).filter(|&(_, &owner)| owner == number).map(|(key, _)| &key[..])
-            }
+        if self.manner(number) == Some(Manner::Decoded) {
+            return None;
         }
+        let owner = self.in_any_coding(number);
+        let key = self.key(owner);
+        (owner < self.files.len() || self.addresses.get(key) == Some(&owner)).then_some(key)
     }
 
     /// The key that decides which fields the author wants with this.
     pub fn fields_key(&self, number: usize) -> &[u8] {
-        match self.made(number) {
-            Some(Made { manner: Manner::Decoded | Manner::Coded, source: Some(source), .. }) => {
-                self.fields_key(*source)
-            }
-            _ => self.key(number),
-        }
+        self.key(self.in_any_coding(number))
     }
 
     /// Field lines that this has besides.
     pub fn lines(&self, number: usize) -> &[u8] {
-        match self.made(number) {
-            Some(Made { manner: Manner::Decoded | Manner::Coded, source: Some(source), .. }) => self.lines(*source),
-            _ => self.lines.get(&number).map(Vec::as_slice).unwrap_or_default(),
-        }
+        self.lines.get(&self.in_any_coding(number)).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Adds field lines.
@@ -210,15 +207,9 @@ impl<'a> Site<'a> {
 
     /// Lets `made` stand for `name` too, behind `source`, unless something that says the same of itself does already.
     pub fn add_candidate(&mut self, name: &[u8], source: usize, made: usize) {
-        let says = |site: &Site<'_>, number: usize| {
-            let Representations { metadata, .. } = site.known(number);
-            let content_type =
-                metadata.content_type.as_ref().map(|known| (known.media_type.clone(), known.charset.clone()));
-            (content_type, metadata.languages.clone(), metadata.codings.clone())
-        };
         let Some(Candidates::Files(numbers)) = self.candidates.get(name) else { return };
-        let mine = says(self, made);
-        if numbers.iter().any(|&number| says(self, number) == mine) {
+        let says = |number: usize| self.known(number).metadata.asked_for();
+        if numbers.iter().any(|&number| says(number) == says(made)) {
             return;
         }
         if let Some(Candidates::Files(numbers)) = self.candidates.get_mut(name) {

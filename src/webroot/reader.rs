@@ -660,8 +660,15 @@ pub struct Negotiated<'a> {
     pub transparent: bool,
     /// Whether the variants are those of a type map.
     pub map: bool,
-    /// Whether it answers to the whole name of a file, a type map's.
+    /// Whether it answers to the whole name of a file: a type map's, or one beside which there is what was made of it.
     pub literal: bool,
+}
+
+impl Negotiated<'_> {
+    /// Whether it is a file that was asked for by its whole name, to be had in several forms.
+    pub fn is_file(&self) -> bool {
+        self.literal && !self.map
+    }
 }
 
 /// Variants of one resource, in scan order.

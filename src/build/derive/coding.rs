@@ -49,7 +49,6 @@ pub fn is_compressible(media_type: &[u8]) -> bool {
         b"application/javascript",
         b"application/json",
         b"application/jsonl",
-        b"application/manifest+json",
         b"application/n-quads",
         b"application/n-triples",
         b"application/rtf",
@@ -67,13 +66,13 @@ pub fn is_compressible(media_type: &[u8]) -> bool {
         b"font/otf",
         b"font/ttf",
         b"image/bmp",
+        b"image/vnd.microsoft.icon",
         b"image/x-icon",
     ];
     let structured = [&b"+json"[..], b"+xml", b"+yaml"];
     media_type.starts_with(b"text/")
         || structured.iter().any(|suffix| media_type.ends_with(suffix))
         || OTHERS.contains(&media_type)
-        || media_type == b"image/vnd.microsoft.icon"
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use html5ever::tendril::TendrilSink;
 use html5ever::{Attribute, LocalName, ParseOpts, QualName, local_name, ns, parse_document};
 use markup5ever_rcdom::{Node, NodeData, RcDom};
 
+use super::text::one_line;
+
 /// Parses a page. Any text is one.
 pub fn parse(html: &str) -> Rc<Node> {
     parse_document(RcDom::default(), ParseOpts::default()).one(html).document
@@ -118,7 +120,7 @@ pub fn text(node: &Rc<Node>) -> String {
 
 /// The text below a node as one line.
 pub fn line(node: &Rc<Node>) -> String {
-    text(node).split_whitespace().collect::<Vec<_>>().join(" ")
+    one_line(&text(node))
 }
 
 /// A new element.

@@ -5,7 +5,10 @@ use std::fmt::Write;
 use url::Url;
 
 use super::front_matter::FrontMatter;
+use super::settings::url_of;
+use super::text::one_line;
 use crate::build::group::escaped;
+use crate::build::walk::directory_of;
 
 /// How long `llms-full.txt` may be, in bytes: nobody reads more at once.
 pub const MOST: usize = 32 << 20;
@@ -35,8 +38,8 @@ impl Page {
 
     /// By what pages are sorted: those of the root first, then by directory and name; an index is the first of its directory.
     pub fn order(&self) -> (&[u8], bool, &[u8]) {
-        let end = self.key.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
-        let (directory, name) = self.key.split_at(end);
+        let directory = directory_of(&self.key);
+        let name = &self.key[directory.len()..];
         (directory, !name.starts_with(b"index."), name)
     }
 
@@ -46,9 +49,10 @@ impl Page {
     }
 
     fn reference(&self, url: Option<&Url>) -> String {
-        let path = String::from_utf8_lossy(&escaped(&self.key)).into_owned();
-        let whole = url.and_then(|url| url.join(&format!("./{}", path.trim_start_matches('/'))).ok());
-        whole.map_or(path, String::from)
+        match url {
+            Some(root) => url_of(root, &self.key).into(),
+            None => String::from_utf8_lossy(&escaped(&self.key)).into_owned(),
+        }
     }
 
     /// The first segment of its path, if it lies in a directory.
@@ -63,30 +67,30 @@ impl Page {
     }
 }
 
-/// The list of all pages, which are sorted: title and description of the site, then links, by the directories of its root.
-pub fn short(pages: &[Page], url: Option<&Url>) -> String {
+/// The list of all pages, which are sorted, and there always is one: title and description of the site, then links, by the directories of its root.
+pub fn short(pages: &[Page], url: Option<&Url>) -> Option<String> {
     let home = pages.iter().find(|page| page.is_index_of_site());
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = writeln!(out, "# {}\n", line(&home.map_or_else(|| site_name(url), Page::title)));
+    let _ = writeln!(out, "# {}\n", one_line(&home.map_or_else(|| site_name(url), Page::title)));
     if let Some(description) = home.and_then(|page| page.front_matter.description.as_ref()) {
-        let _ = writeln!(out, "> {}\n", line(description));
+        let _ = writeln!(out, "> {}\n", one_line(description));
     }
     let mut current = None;
     for page in pages {
         let section = page.section().unwrap_or_else(|| "Pages".into());
         if current.as_ref() != Some(&section) {
             let before = if current.is_some() { "\n" } else { "" };
-            let _ = writeln!(out, "{before}## {}\n", line(&section));
+            let _ = writeln!(out, "{before}## {}\n", one_line(&section));
             current = Some(section);
         }
-        let _ = write!(out, "- [{}]({})", line(&page.title()).replace(['[', ']'], ""), page.reference(url));
+        let _ = write!(out, "- [{}]({})", one_line(&page.title()).replace(['[', ']'], ""), page.reference(url));
         match &page.front_matter.description {
-            Some(description) => drop(writeln!(out, ": {}", line(description))),
+            Some(description) => drop(writeln!(out, ": {}", one_line(description))),
             None => out.push('\n'),
         }
     }
-    out
+    Some(out)
 }
 
 /// All pages, one behind the other, if their texts are known and not too long together.
@@ -104,7 +108,7 @@ pub fn full(pages: &[Page], url: Option<&Url>) -> Option<String> {
         let title = page.title();
         // What begins with its title says it.
         if !text.starts_with("# ") {
-            let _ = writeln!(out, "# {}\n", line(&title));
+            let _ = writeln!(out, "# {}\n", one_line(&title));
         }
         let _ =
             writeln!(out, "Source: {}\n\n{text}", page.front_matter.url.clone().unwrap_or_else(|| page.reference(url)));
@@ -114,8 +118,4 @@ pub fn full(pages: &[Page], url: Option<&Url>) -> Option<String> {
 
 fn site_name(url: Option<&Url>) -> String {
     url.and_then(Url::host_str).unwrap_or("This site").to_string()
-}
-
-fn line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -9,7 +9,6 @@ use std::sync::mpsc::Sender;
 
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
-use sha2::{Digest, Sha256};
 
 use super::front_matter::FrontMatter;
 #[cfg(feature = "images")]
@@ -22,7 +21,7 @@ use super::settings::Form;
 use super::{Count, coding, llms, text};
 use crate::build::config::Config;
 use crate::build::decode::{content_again, decode};
-use crate::build::pack::{BuildError, Digests, Report};
+use crate::build::pack::{BuildError, Digests, Report, digests, hand_over};
 use crate::build::prior::Prior;
 use crate::build::site::Site;
 use crate::webroot::Webroot;
@@ -44,6 +43,8 @@ pub struct Content {
 pub struct Results {
     /// What was made of which content by which recipe, or that nothing was kept.
     made: FxHashMap<(BodyId, Recipe), Option<Content>>,
+    /// Whether what the author has coded is what it should be.
+    verified: FxHashMap<(BodyId, Recipe), bool>,
     /// What stands before the Markdown of a page, by the number of its file, and how many bytes that Markdown has.
     pub pages: FxHashMap<usize, (FrontMatter, u64)>,
     /// The Markdown itself, if it is to be summed up; none if that is too much.
@@ -60,30 +61,29 @@ impl Results {
         self.made.get(&(source, *recipe)).copied().flatten()
     }
 
+    /// Whether what the author has coded is what it should be, by this recipe.
+    pub fn is_verified(&self, own: BodyId, recipe: &Recipe) -> bool {
+        self.verified.get(&(own, *recipe)) == Some(&true)
+    }
+
     /// Writes what was made of `source`, and what was made of that.
     fn store<W: Write + Seek>(
         &mut self,
         source: BodyId,
         product: Product<'_>,
         writer: &mut Writer<W>,
-    ) -> Result<Option<Content>, BuildError> {
+    ) -> Result<(), BuildError> {
         let Product { recipe, outcome, coded } = product;
         // Files of the same content may have had the same made.
-        if let Some(known) = self.made.get(&(source, recipe)) {
-            return Ok(*known);
+        if self.made.contains_key(&(source, recipe)) {
+            return Ok(());
         }
         let (body, digests, length) = match outcome {
-            Outcome::Failed(_) => return Ok(None),
+            Outcome::Failed(_) => return Ok(()),
             Outcome::Nothing => {
                 writer.add_derivation(source, recipe, None);
                 self.made.insert((source, recipe), None);
-                return Ok(None);
-            }
-            Outcome::Same(body) => {
-                writer.add_derivation(source, recipe, Some(body));
-                let content = Content { body, digest: [0; 32], repr_digest: None, length: 0 };
-                self.made.insert((source, recipe), Some(content));
-                return Ok(None);
+                return Ok(());
             }
             Outcome::Former { range, digests, .. } => {
                 self.count.reused += 1;
@@ -96,10 +96,7 @@ impl Results {
         writer.add_derivation(source, recipe, Some(body));
         let content = Content { body, digest: digests.0, repr_digest: digests.1, length };
         self.made.insert((source, recipe), Some(content));
-        for product in coded {
-            self.store(body, product, writer)?;
-        }
-        Ok(Some(content))
+        coded.into_iter().try_for_each(|product| self.store(body, product, writer))
     }
 
     /// Writes a summary of the site, and what was made of that.
@@ -110,9 +107,7 @@ impl Results {
     ) -> Result<Content, BuildError> {
         let Summary { text, digests: (digest, repr_digest), coded } = summary;
         let body = writer.add_body(text.as_bytes(), digest)?;
-        for product in coded {
-            self.store(body, product, writer)?;
-        }
+        coded.into_iter().try_for_each(|product| self.store(body, product, writer))?;
         Ok(Content { body, digest, repr_digest, length: text.len() as u64 })
     }
 
@@ -143,8 +138,6 @@ enum Outcome<'p> {
     Former { range: Range<u64>, content: &'p [u8], digests: Digests },
     /// It was made.
     New(Vec<u8>, Digests),
-    /// It is this content, which is there already.
-    Same(BodyId),
     /// Nothing was gained.
     Nothing,
     /// It cannot be made, and this is why.
@@ -152,11 +145,26 @@ enum Outcome<'p> {
 }
 
 impl Outcome<'_> {
+    /// This was made.
+    fn made(made: Vec<u8>, config: &Config) -> Self {
+        let digests = digests(&made, config.repr_digest);
+        Outcome::New(made, digests)
+    }
+
+    /// This was made of `content`, and is kept if it is as much smaller as the settings want.
+    fn if_smaller(made: Vec<u8>, content: &[u8], config: &Config) -> Self {
+        let most = content.len() as u128 * u128::from(100 - config.derive.margin) / 100;
+        if made.len() as u128 > most || made.len() >= content.len() {
+            return Outcome::Nothing;
+        }
+        Outcome::made(made, config)
+    }
+
     fn content(&self) -> Option<(&[u8], [u8; 32])> {
         match self {
             Outcome::Former { content, digests, .. } => Some((content, digests.0)),
             Outcome::New(content, digests) => Some((content, digests.0)),
-            Outcome::Same(_) | Outcome::Nothing | Outcome::Failed(_) => None,
+            Outcome::Nothing | Outcome::Failed(_) => None,
         }
     }
 }
@@ -175,27 +183,27 @@ struct Task<'w> {
     codings: Vec<Step>,
     /// Codings that are made only if the author's turn out to be of something else.
     in_place_of_own: Vec<Step>,
-    own_coded: Vec<(usize, Recipe)>,
 }
 
 /// What was done for a file.
 struct Done<'p> {
     converted: Vec<(Form, Product<'p>)>,
     codings: Vec<Product<'p>>,
-    own_coded: Vec<(usize, Product<'p>)>,
+    /// What the author has coded, by which recipe that was looked into, and whether it is what it should be.
+    own_coded: Vec<(usize, Recipe, bool)>,
 }
 
 /// Makes what is wanted.
 pub struct Maker<'m> {
     site: &'m Site<'m>,
     prior: Option<&'m Prior<'m>>,
-    former: Former<'m>,
+    former: &'m Former<'m>,
 }
 
 impl<'m> Maker<'m> {
-    /// For the files of `site`.
-    pub fn new(site: &'m Site<'m>, prior: Option<&'m Prior<'m>>) -> Maker<'m> {
-        Maker { site, prior, former: Former::of(prior) }
+    /// For the files of `site`; `former` is what `prior` made.
+    pub fn new(site: &'m Site<'m>, prior: Option<&'m Prior<'m>>, former: &'m Former<'m>) -> Maker<'m> {
+        Maker { site, prior, former }
     }
 
     /// Makes all of `plan`, and writes it; what is in the former webroot is told to `taken`. The order of contents depends on
@@ -236,32 +244,24 @@ impl<'m> Maker<'m> {
                 for product in codings {
                     results.store(body, product, writer)?;
                 }
-                for (own, product) in own_coded {
-                    if matches!(product.outcome, Outcome::Nothing) {
-                        let name = String::from_utf8_lossy(site.name(number)).into_owned();
-                        results
-                            .failures
-                            .push((own, format!("is not {name} in its coding, so it does not answer for that")));
+                for (own, recipe, is_same) in own_coded {
+                    if !is_same {
+                        let name = String::from_utf8_lossy(site.name(number));
+                        let why = format!("is not {name} in its coding, so it does not answer for that");
+                        results.failures.push((own, why));
                     }
-                    results.store(site.known(own).body, product, writer)?;
+                    let coded = site.known(own).body;
+                    if results.verified.insert((coded, recipe), is_same).is_none() {
+                        writer.add_derivation(coded, recipe, is_same.then_some(body));
+                    }
                 }
-                for stretch in writer.take() {
-                    // Nobody hears it any more if copying has failed, which is said in the end.
-                    let _ = taken.send(stretch);
-                }
+                hand_over(writer, taken);
                 report.advance(length(task));
                 Ok::<_, BuildError>(())
             },
         )?;
         results.failures.sort();
         Ok(results)
-    }
-
-    /// A summary of the site with its codings.
-    pub fn summary(&self, text: String, config: &Config) -> Result<Summary<'m>, BuildError> {
-        let digests = digests(text.as_bytes(), config.repr_digest);
-        let coded = self.coded_if_worth(text.as_bytes(), digests.0, config)?;
-        Ok(Summary { text, digests, coded })
     }
 
     /// What is to be done, each thing once.
@@ -276,9 +276,8 @@ impl<'m> Maker<'m> {
                 |step: &Step| wanted.own_coded.iter().any(|&(own, _)| plan::is_in_coding(self.site, own, step));
             let (in_place_of_own, codings): (Vec<_>, Vec<_>) = wanted.codings.iter().partition(|step| has_own(step));
             let codings: Vec<_> = codings.into_iter().filter(&mut once).collect();
-            let own_coded = wanted.own_coded.clone();
-            let task = Task { wanted, converted, codings, in_place_of_own, own_coded };
-            if !(task.converted.is_empty() && task.codings.is_empty() && task.own_coded.is_empty()) {
+            let task = Task { wanted, converted, codings, in_place_of_own };
+            if !(task.converted.is_empty() && task.codings.is_empty() && wanted.own_coded.is_empty()) {
                 tasks.push(task);
             }
         }
@@ -286,98 +285,58 @@ impl<'m> Maker<'m> {
     }
 
     fn work(&self, task: &Task<'_>) -> Result<Done<'m>, BuildError> {
-        let Task { wanted, converted, codings, in_place_of_own, own_coded } = task;
-        let known = self.site.known(wanted.number);
-        let config = wanted.config;
-        let verified = |&(own, recipe): &(usize, Recipe)| Ok((own, self.verified(own, recipe, wanted.number)?));
-        let own_coded = own_coded.iter().map(verified).collect::<Result<Vec<_>, BuildError>>()?;
-        let is_had = |step: &Step| {
-            let verified = own_coded.iter().filter(|(_, product)| matches!(product.outcome, Outcome::Same(_)));
-            verified.into_iter().any(|&(own, _)| plan::is_in_coding(self.site, own, step))
-        };
+        let Task { wanted, converted, codings, in_place_of_own } = task;
+        let (number, config, digest) = (wanted.number, wanted.config, self.site.known(wanted.number).digest);
+        let verified = |&(own, recipe): &(usize, Recipe)| Ok((own, recipe, self.is_same(own, &recipe, &digest)?));
+        let own_coded = wanted.own_coded.iter().map(verified).collect::<Result<Vec<_>, BuildError>>()?;
+        let is_had =
+            |step: &Step| own_coded.iter().any(|&(own, _, same)| same && plan::is_in_coding(self.site, own, step));
         let missing = in_place_of_own.iter().filter(|step| !is_had(step));
         let codings: Vec<_> = codings.iter().chain(missing).copied().collect();
-        let steps = || converted.iter().chain(&codings);
-        let all_known = steps().all(|step| self.former.knows(&known.digest, &step.recipe));
-        let content = match all_known {
+        // Read once, and only if something is to be made of it; again only if what is known turns out to be damaged.
+        let is_known = |step: &Step| self.former.find(&digest, &step.recipe).is_some();
+        let held = match converted.iter().chain(&codings).all(is_known) {
             true => None,
-            false => Some(content_again(self.site, wanted.number, self.prior)?),
+            false => Some(content_again(self.site, number, self.prior)?),
         };
-        let content = content.as_deref();
+        let content = || match &held {
+            Some(content) => Ok(Cow::Borrowed(&content[..])),
+            None => content_again(self.site, number, self.prior),
+        };
         let (converted, codings) = rayon::join(
             || {
-                let one = |step: &Step| Ok((step.form, self.converted(wanted, step, content)?));
+                let one = |step: &Step| Ok((step.form, self.converted(wanted, step, &content)?));
                 converted.par_iter().map(one).collect::<Result<_, BuildError>>()
             },
-            || {
-                let content = || {
-                    content.map_or_else(|| content_again(self.site, wanted.number, self.prior), |held| Ok(held.into()))
-                };
-                self.coded(known.digest, &content, &codings, config)
-            },
+            || self.former.coded(digest, &content, &codings, config),
         );
         Ok(Done { converted: converted?, codings: codings?, own_coded })
     }
 
-    /// The content with this digest in codings; it is asked for only if one is not known.
-    fn coded<'c>(
-        &self,
-        digest: [u8; 32],
-        content: &(impl Fn() -> Result<Cow<'c, [u8]>, BuildError> + Sync),
-        steps: &[Step],
-        config: &Config,
-    ) -> Result<Vec<Product<'m>>, BuildError> {
-        let one = |step: &Step| {
-            let outcome = match self.former.outcome(&digest, &step.recipe, config.repr_digest) {
-                Some(outcome) => outcome,
-                None => {
-                    let content = content()?;
-                    kept(coding::encoded(&content, step.form), &content, config)
-                }
-            };
-            Ok(Product { recipe: step.recipe, outcome, coded: Vec::new() })
-        };
-        steps.par_iter().map(one).collect()
-    }
-
-    /// What was made, in codings, unless it is too short for that.
-    fn coded_if_worth(
-        &self,
-        content: &[u8],
-        digest: [u8; 32],
-        config: &Config,
-    ) -> Result<Vec<Product<'m>>, BuildError> {
-        if (content.len() as u64) < config.derive.min_size {
-            return Ok(Vec::new());
-        }
-        self.coded(digest, &|| Ok(content.into()), &plan::codings(&config.derive), config)
-    }
-
     /// A file in another type, with its codings.
-    fn converted(&self, wanted: &Wanted<'_>, step: &Step, content: Option<&[u8]>) -> Result<Product<'m>, BuildError> {
+    fn converted<'c>(
+        &self,
+        wanted: &Wanted<'_>,
+        step: &Step,
+        content: &(impl Fn() -> Result<Cow<'c, [u8]>, BuildError> + Sync),
+    ) -> Result<Product<'m>, BuildError> {
         let Wanted { number, config, .. } = *wanted;
         let digest = self.site.known(number).digest;
         let outcome = match self.former.outcome(&digest, &step.recipe, config.repr_digest) {
             Some(outcome) => outcome,
             None => {
-                let content = match content {
-                    Some(content) => Cow::Borrowed(content),
-                    None => content_again(self.site, number, self.prior)?,
-                };
+                let content = content()?;
                 // Whatever is wrong with one page is not to stop all others.
                 let made = catch_unwind(AssertUnwindSafe(|| self.convert(wanted, step.form, &content)));
                 match made.unwrap_or_else(|_| Err("the converter failed; please report it with this file".into())) {
-                    Ok(made) if step.form == Form::Markdown => {
-                        let digests = digests(&made, config.repr_digest);
-                        Outcome::New(made, digests)
-                    }
-                    Ok(made) => kept(made, &content, config),
+                    Ok(made) if step.form == Form::Markdown => Outcome::made(made, config),
+                    Ok(made) => Outcome::if_smaller(made, &content, config),
                     Err(why) => Outcome::Failed(why),
                 }
             }
         };
         let coded = match outcome.content() {
-            Some((made, digest)) if step.form == Form::Markdown => self.coded_if_worth(made, digest, config)?,
+            Some((made, digest)) if step.form == Form::Markdown => self.former.coded_if_worth(made, digest, config)?,
             _ => Vec::new(),
         };
         Ok(Product { recipe: step.recipe, outcome, coded })
@@ -386,7 +345,7 @@ impl<'m> Maker<'m> {
     fn convert(&self, wanted: &Wanted<'_>, form: Form, content: &[u8]) -> Result<Vec<u8>, String> {
         let Wanted { number, config, place, .. } = wanted;
         let derive = &config.derive;
-        if form == Form::Markdown {
+        if let (Form::Markdown, Some(place)) = (form, place) {
             let html = text::decoded(content, plan::declared_charset(self.site, *number));
             let page = Page {
                 html: &html,
@@ -407,47 +366,30 @@ impl<'m> Maker<'m> {
         }
     }
 
-    /// Whether what the author has coded is the content of `plain`.
-    fn verified(&self, own: usize, recipe: Recipe, plain: usize) -> Result<Product<'m>, BuildError> {
-        let (coded, plain) = (self.site.known(own), self.site.known(plain));
-        let is_same = match self.former.find(&coded.digest, &recipe) {
-            Some(found) => found.is_some(),
-            None => {
-                let content = content_again(self.site, own, self.prior)?;
-                let codings = coded.metadata.codings.as_deref().unwrap_or_default();
-                decode(&content, codings).is_some_and(|decoded| *blake3::hash(&decoded).as_bytes() == plain.digest)
-            }
-        };
-        let outcome = if is_same { Outcome::Same(plain.body) } else { Outcome::Nothing };
-        Ok(Product { recipe, outcome, coded: Vec::new() })
+    /// Whether what the author has coded is the content with the digest `plain`.
+    fn is_same(&self, own: usize, recipe: &Recipe, plain: &[u8; 32]) -> Result<bool, BuildError> {
+        let coded = self.site.known(own);
+        if let Some(found) = self.former.find(&coded.digest, recipe) {
+            return Ok(found.is_some());
+        }
+        let content = content_again(self.site, own, self.prior)?;
+        let codings = coded.metadata.codings.as_deref().unwrap_or_default();
+        Ok(decode(&content, codings).is_some_and(|decoded| blake3::hash(&decoded) == *plain))
     }
-}
-
-/// What was made of `content`, if it is as much smaller as the settings want.
-fn kept<'p>(made: Vec<u8>, content: &[u8], config: &Config) -> Outcome<'p> {
-    let most = content.len() as u128 * u128::from(100 - config.derive.margin) / 100;
-    if made.len() as u128 > most || made.len() >= content.len() {
-        return Outcome::Nothing;
-    }
-    let digests = digests(&made, config.repr_digest);
-    Outcome::New(made, digests)
-}
-
-fn digests(content: &[u8], repr_digest: bool) -> Digests {
-    (*blake3::hash(content).as_bytes(), repr_digest.then(|| Sha256::digest(content).into()))
 }
 
 /// Where a content lies in the former webroot, and its BLAKE3 digest.
 type Place = (Range<u64>, [u8; 32]);
 
 /// What a former packing made.
-struct Former<'p> {
+pub struct Former<'p> {
     webroot: Option<Webroot<'p>>,
     made: FxHashMap<([u8; 32], Recipe), Option<Place>>,
 }
 
 impl<'p> Former<'p> {
-    fn of(prior: Option<&Prior<'p>>) -> Former<'p> {
+    /// What `prior` made, if there was one.
+    pub fn of(prior: Option<&Prior<'p>>) -> Former<'p> {
         let webroot = prior.map(|prior| prior.webroot().webroot());
         let derivations = webroot.iter().flat_map(|webroot| webroot.derivations());
         let made = derivations.filter_map(|derivation| {
@@ -462,15 +404,52 @@ impl<'p> Former<'p> {
         self.made.get(&(*source, *recipe))
     }
 
-    fn knows(&self, source: &[u8; 32], recipe: &Recipe) -> bool {
-        self.find(source, recipe).is_some()
-    }
-
     /// What was made, if it is still what it was.
     fn outcome(&self, source: &[u8; 32], recipe: &Recipe, repr_digest: bool) -> Option<Outcome<'p>> {
         let Some((range, digest)) = self.find(source, recipe)? else { return Some(Outcome::Nothing) };
         let content = self.webroot?.bytes(range.clone());
         let digests = digests(content, repr_digest);
         (digests.0 == *digest).then(|| Outcome::Former { range: range.clone(), content, digests })
+    }
+
+    /// A summary of the site with its codings.
+    pub fn summary(&self, text: String, config: &Config) -> Result<Summary<'p>, BuildError> {
+        let digests = digests(text.as_bytes(), config.repr_digest);
+        let coded = self.coded_if_worth(text.as_bytes(), digests.0, config)?;
+        Ok(Summary { text, digests, coded })
+    }
+
+    /// What was made, in codings, unless it is too short for that.
+    fn coded_if_worth(
+        &self,
+        content: &[u8],
+        digest: [u8; 32],
+        config: &Config,
+    ) -> Result<Vec<Product<'p>>, BuildError> {
+        if (content.len() as u64) < config.derive.min_size {
+            return Ok(Vec::new());
+        }
+        self.coded(digest, &|| Ok(content.into()), &plan::codings(&config.derive), config)
+    }
+
+    /// The content with this digest in codings; it is asked for only if one is not known.
+    fn coded<'c>(
+        &self,
+        digest: [u8; 32],
+        content: &(impl Fn() -> Result<Cow<'c, [u8]>, BuildError> + Sync),
+        steps: &[Step],
+        config: &Config,
+    ) -> Result<Vec<Product<'p>>, BuildError> {
+        let one = |step: &Step| {
+            let outcome = match self.outcome(&digest, &step.recipe, config.repr_digest) {
+                Some(outcome) => outcome,
+                None => {
+                    let content = content()?;
+                    Outcome::if_smaller(coding::encoded(&content, step.form), &content, config)
+                }
+            };
+            Ok(Product { recipe: step.recipe, outcome, coded: Vec::new() })
+        };
+        steps.par_iter().map(one).collect()
     }
 }

@@ -24,18 +24,20 @@ use std::collections::BTreeMap;
 use std::io::{Seek, Write};
 use std::sync::mpsc::Sender;
 
+use url::Url;
+
 pub use settings::{Derive, Form, Table};
 
 use super::config::{Config, Configs};
 use super::decode::content_again;
 use super::extensions::{Metadata, Naming};
 use super::group::{Representations, escaped};
-use super::pack::{BuildError, Report, Warning};
+use super::pack::{BuildError, Report, Warning, hand_over};
 use super::prior::Prior;
 use super::site::{Made, Manner, Site, names_of};
 use crate::http::response::push_field;
 use crate::webroot::writer::{Taken, Writer};
-use make::{Content, Maker, Results};
+use make::{Content, Former, Maker, Results};
 use plan::{Plan, Recipe, Step, Wanted};
 
 /// What is made, and for whom.
@@ -79,7 +81,8 @@ impl Derivation<'_> {
         if plan.wanted.is_empty() && !plan.sums_up {
             return Ok(Count::default());
         }
-        let mut results = Maker::new(site, self.prior).make(&plan, self.report, writer, taken)?;
+        let former = Former::of(self.prior);
+        let mut results = Maker::new(site, self.prior, &former).make(&plan, self.report, writer, taken)?;
         for (number, why) in std::mem::take(&mut results.failures) {
             self.report.warn(&Warning::new(&site.tree.files[number].path, why));
         }
@@ -90,7 +93,8 @@ impl Derivation<'_> {
         let further = attaching.further;
         site.add_names(further);
         if plan.sums_up {
-            self.add_summaries(site, &plan, pages, writer, &mut results)?;
+            self.add_summaries(site, &plan, pages, &former, writer, &mut results)?;
+            hand_over(writer, taken);
         }
         Ok(results.count)
     }
@@ -101,6 +105,7 @@ impl Derivation<'_> {
         site: &mut Site<'_>,
         plan: &Plan<'_>,
         mut pages: Vec<llms::Page>,
+        former: &Former<'_>,
         writer: &mut Writer<W>,
         results: &mut Results,
     ) -> Result<(), BuildError> {
@@ -122,25 +127,23 @@ impl Derivation<'_> {
         pages.retain(|page| page.front_matter.redirect.is_none() && !is_error_page(page));
         pages.sort_by(|a, b| a.order().cmp(&b.order()));
         let url = config.derive.site_url.as_ref();
-        for (key, text) in [("/llms.txt", Some(llms::short(&pages, url))), ("/llms-full.txt", llms::full(&pages, url))]
-        {
+        type Write = fn(&[llms::Page], Option<&Url>) -> Option<String>;
+        let summaries: [(&str, Write); 2] = [("/llms.txt", llms::short), ("/llms-full.txt", llms::full)];
+        for (key, write) in summaries {
             if !site.is_free(key.as_bytes()) {
                 continue;
             }
-            let Some(text) = text else {
+            let Some(text) = write(&pages, url) else {
                 let why = format!("would have more than {} MiB, so the site has none", llms::MOST >> 20);
                 self.report.warn(&Warning::new(key, why));
                 continue;
             };
-            let summary = Maker::new(site, self.prior).summary(text, config)?;
-            let content = results.store_summary(summary, writer)?;
+            let content = results.store_summary(former.summary(text, config)?, writer)?;
             let content_type = Naming::new(config).content_type("text/plain", Some(b"utf-8"));
             let metadata = Metadata { content_type: Some(content_type), recognised: true, ..Metadata::default() };
             let known = representations(metadata, &content, None);
             let number = site.add_made(Made { key: key.into(), source: None, known, manner: Manner::Summary }, true);
-            let codings = plan::codings(&config.derive);
-            Attaching { site, results, further: BTreeMap::new(), negotiate: self.negotiate }
-                .add_coded(number, &codings);
+            add_coded(site, results, number, &plan::codings(&config.derive));
         }
         Ok(())
     }
@@ -167,73 +170,71 @@ impl Attaching<'_, '_> {
     fn attach_codings(&mut self, wanted: &Wanted<'_>) {
         let Wanted { number, own_coded, codings, .. } = wanted;
         let body = |number: usize| self.site.known(number).body;
-        let is_verified = |&&(own, recipe): &&(usize, Recipe)| self.results.of(body(own), &recipe).is_some();
+        let is_verified = |&&(own, recipe): &&(usize, Recipe)| self.results.is_verified(body(own), &recipe);
         let own: Vec<_> = own_coded.iter().filter(is_verified).map(|&(own, _)| own).collect();
         self.site.add_beside(*number, &own);
         let is_had = |step: &Step| own.iter().any(|&own| plan::is_in_coding(self.site, own, step));
         let missing: Vec<_> = codings.iter().copied().filter(|step| !is_had(step)).collect();
-        let coded = self.add_coded(*number, &missing);
+        let coded = add_coded(self.site, self.results, *number, &missing);
         self.add_candidates(*number, &coded);
     }
 
     /// A file in other types, under its whole name if that is wanted, and under shorter ones. Returns what is to be summed up
     /// of a page.
     fn attach_converted(&mut self, wanted: &Wanted<'_>) -> Option<llms::Page> {
-        let Wanted { number, config, converted, own_markdown, place, .. } = wanted;
-        let (number, derive) = (*number, &config.derive);
         let mut page = None;
-        for Step { form, recipe } in converted {
-            let Some(content) = self.results.of(self.site.known(number).body, recipe) else { continue };
-            let source = self.site.known(number);
-            let known = representations(metadata(&source.metadata, *form, config), &content, source.modified);
-            let key = [self.site.key(number), b".", form.extension().as_bytes()].concat();
-            let made = self.site.add_made(Made { key, source: Some(number), known, manner: Manner::Converted }, true);
-            let coded = match form {
-                Form::Markdown => self.add_coded(made, &plan::codings(derive)),
-                _ => Vec::new(),
-            };
-            let all = [&[made][..], &coded].concat();
-            self.add_candidates(number, &all);
-            let literal = if *form == Form::Markdown { derive.literal_pages } else { derive.literal_images };
-            if literal {
-                self.site.add_beside(number, &all);
-            }
-            if *form == Form::Markdown {
-                self.add_markdown_names(number, &all);
-                let known = self.results.pages.get(&number).cloned();
-                let (front_matter, length) = known.unwrap_or_default();
-                let canonical = front_matter.url.clone().unwrap_or_else(|| place.canonical.clone());
-                self.link(number, made, &canonical);
-                if derive.tokens {
-                    self.add_lines(made, "X-Markdown-Tokens", &length.div_ceil(TOKEN).to_string());
-                }
-                let key = self.site.address(made).unwrap_or(self.site.key(number)).to_vec();
-                page = Some(llms::Page { key, file: number, front_matter, text: None });
+        for step in &wanted.converted {
+            match step.form {
+                Form::Markdown => page = self.attach_markdown(wanted, step),
+                _ => drop(self.attach_form(wanted, step, wanted.config.derive.literal_images)),
             }
         }
-        if let Some(own) = *own_markdown {
-            if derive.literal_pages {
+        if let (Some(own), Some(place)) = (wanted.own_markdown, &wanted.place) {
+            if wanted.config.derive.literal_pages {
                 let all = [&[own], self.site.beside(own)].concat();
-                self.site.add_beside(number, &all);
+                self.site.add_beside(wanted.number, &all);
             }
-            self.link(number, own, &place.canonical);
+            self.link(wanted.number, own, &place.canonical);
         }
         page
     }
 
-    /// What was made of a content by codings, beside it; returns their numbers.
-    fn add_coded(&mut self, number: usize, steps: &[Step]) -> Vec<usize> {
-        let mut coded = Vec::new();
-        for Step { form, recipe } in steps {
-            let source = self.site.known(number);
-            let Some(content) = self.results.of(source.body, recipe) else { continue };
-            let metadata = Metadata { codings: Some(form.name().into()), ..source.metadata.clone() };
-            let known = representations(metadata, &content, source.modified);
-            let key = [self.site.key(number), b".", form.extension().as_bytes()].concat();
-            coded.push(self.site.add_made(Made { key, source: Some(number), known, manner: Manner::Coded }, false));
+    /// A file in another type, and in its codings; returns the numbers, first that without coding. Empty if none was kept.
+    fn attach_form(&mut self, wanted: &Wanted<'_>, step: &Step, literal: bool) -> Vec<usize> {
+        let Wanted { number, config, .. } = *wanted;
+        let source = self.site.known(number);
+        let Some(content) = self.results.of(source.body, &step.recipe) else { return Vec::new() };
+        let known = representations(metadata(&source.metadata, step.form, config), &content, source.modified);
+        let key = [self.site.key(number), b".", step.form.extension().as_bytes()].concat();
+        let made = self.site.add_made(Made { key, source: Some(number), known, manner: Manner::Converted }, true);
+        // Nothing was coded of what is compressed by itself.
+        let coded = add_coded(self.site, self.results, made, &plan::codings(&config.derive));
+        let all = [&[made][..], &coded].concat();
+        self.add_candidates(number, &all);
+        if literal {
+            self.site.add_beside(number, &all);
         }
-        self.site.add_beside(number, &coded);
-        coded
+        all
+    }
+
+    /// The Markdown of a page, with further names and fields; returns what is to be summed up.
+    fn attach_markdown(&mut self, wanted: &Wanted<'_>, step: &Step) -> Option<llms::Page> {
+        let (number, derive) = (wanted.number, &wanted.config.derive);
+        let all = self.attach_form(wanted, step, derive.literal_pages);
+        let &made = all.first()?;
+        if self.negotiate {
+            for name in self.names(number) {
+                self.further.entry([&name[..], b".md"].concat()).or_default().extend(&all);
+            }
+        }
+        let (front_matter, length) = self.results.pages.get(&number).cloned().unwrap_or_default();
+        let place = wanted.place.as_ref().map(|place| place.canonical.clone());
+        self.link(number, made, &front_matter.url.clone().or(place).unwrap_or_default());
+        if derive.tokens {
+            self.add_lines(made, "X-Markdown-Tokens", &length.div_ceil(TOKEN).to_string());
+        }
+        let key = self.site.address(made).unwrap_or(self.site.key(number)).to_vec();
+        Some(llms::Page { key, file: number, front_matter, text: None })
     }
 
     /// Lets what was made stand for all names that its source stands for.
@@ -249,15 +250,6 @@ impl Attaching<'_, '_> {
         let (site, directory) = (&*self.site, self.site.directory(number));
         let names = names_of(site.name(number)).map(|name| [directory, name].concat());
         names.filter(|name| site.stands_for(number, name)).collect()
-    }
-
-    /// Lets the Markdown of `/page` stand for `/page.md`, too.
-    fn add_markdown_names(&mut self, number: usize, markdown: &[usize]) {
-        if self.negotiate {
-            for name in self.names(number) {
-                self.further.entry([&name[..], b".md"].concat()).or_default().extend(markdown);
-            }
-        }
     }
 
     /// Lets a page and its Markdown tell of each other.
@@ -277,6 +269,21 @@ impl Attaching<'_, '_> {
         push_field(&mut lines, name, value.as_bytes());
         self.site.add_lines(number, &lines);
     }
+}
+
+/// What was made of a content by codings, beside it; returns their numbers.
+fn add_coded(site: &mut Site<'_>, results: &Results, number: usize, steps: &[Step]) -> Vec<usize> {
+    let mut coded = Vec::new();
+    for Step { form, recipe } in steps {
+        let source = site.known(number);
+        let Some(content) = results.of(source.body, recipe) else { continue };
+        let metadata = Metadata { codings: Some(form.name().into()), ..source.metadata.clone() };
+        let known = representations(metadata, &content, source.modified);
+        let key = [site.key(number), b".", form.extension().as_bytes()].concat();
+        coded.push(site.add_made(Made { key, source: Some(number), known, manner: Manner::Coded }, false));
+    }
+    site.add_beside(number, &coded);
+    coded
 }
 
 /// The metadata of a form of what has this metadata. What the site declares of the form's extension holds for it, too.

@@ -15,6 +15,7 @@ use super::dom;
 use super::front_matter::FrontMatter;
 use super::left_out::{self, LeftOut, Matches};
 use super::select::Selectors;
+use super::text::one_line;
 
 /// How many elements may stand in one another: what walks the tree calls itself as often, and a stack is short.
 const DEEPEST: usize = 192;
@@ -167,10 +168,9 @@ impl Head {
     fn read_meta(&mut self, node: &Rc<Node>, links: &Links) {
         let Some(content) = dom::said(node, "content") else { return };
         let key = dom::said(node, "name").or_else(|| dom::said(node, "property")).unwrap_or_default();
-        let one_line = || content.split_whitespace().collect::<Vec<_>>().join(" ");
         match &key.to_ascii_lowercase()[..] {
-            "description" => self.description = Some(one_line()),
-            "og:description" if self.description.is_none() => self.description = Some(one_line()),
+            "description" => self.description = Some(one_line(&content)),
+            "og:description" if self.description.is_none() => self.description = Some(one_line(&content)),
             _ => {}
         }
         if dom::said(node, "http-equiv").is_some_and(|name| name.eq_ignore_ascii_case("refresh")) {
@@ -255,8 +255,8 @@ struct Cleaner<'c> {
 impl Cleaner<'_> {
     fn clean_children(&self, node: &Rc<Node>) {
         let mut kept = Vec::new();
+        // They still know whose they are, for what looks upwards.
         for child in dom::take_children(node) {
-            // What looks upwards from there still finds its way.
             self.clean(child, &mut kept);
         }
         dom::set_children(node, kept);
@@ -327,7 +327,7 @@ impl Cleaner<'_> {
     }
 
     fn image(&self, node: &Rc<Node>) -> Option<Rc<Node>> {
-        let alternative = dom::attribute(node, "alt").map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+        let alternative = dom::attribute(node, "alt").map(|text| one_line(&text));
         // An empty one says that it is decoration (HTML, section 4.8.4.4.4), and so do these.
         let is_decoration =
             |text: &str| text.is_empty() || ["logo", "icon"].iter().any(|word| text.eq_ignore_ascii_case(word));

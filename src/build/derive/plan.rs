@@ -6,11 +6,10 @@ use url::Url;
 
 use super::coding::is_compressible;
 use super::image_format::Format;
-use super::settings::{Derive, Form};
+use super::settings::{Derive, Form, url_of};
 use crate::build::config::{Config, Configs};
-use crate::build::group::default_index;
+use crate::build::group::{default_index, with_parts};
 use crate::build::site::{Candidates, Site, names_of};
-use crate::http::escape;
 use crate::resource::Policy;
 
 /// How something is made: a digest of all that decides what comes of it besides the content it is made of.
@@ -37,8 +36,8 @@ pub struct Wanted<'c> {
     pub own_coded: Vec<(usize, Recipe)>,
     /// The author's Markdown of it.
     pub own_markdown: Option<usize>,
-    /// Where it is.
-    pub place: Place,
+    /// Where it is, if it is a page of which there is Markdown, or is to be.
+    pub place: Option<Place>,
 }
 
 /// The addresses of a page, as references.
@@ -67,7 +66,8 @@ impl<'c> Plan<'c> {
         if configs.all().all(|config| config.derive.is_idle()) {
             return Plan { wanted: Vec::new(), sums_up: false, markdown: Vec::new() };
         }
-        let planning = Planning { site, configs, negotiate, own: own_forms(site) };
+        let Ok(nowhere) = Url::parse(NOWHERE) else { unreachable!("it is one") };
+        let planning = Planning { site, configs, negotiate, own: own_forms(site), nowhere };
         let wanted = (0..site.files.len()).into_par_iter().filter_map(|number| planning.wanted(number)).collect();
         let is_markdown = |&number: &usize| {
             let metadata = &site.known(number).metadata;
@@ -93,13 +93,10 @@ pub fn codings(derive: &Derive) -> Vec<Step> {
 
 /// A digest of `parts`, and of which program goes by them.
 fn recipe(parts: &[&[u8]]) -> Recipe {
-    let mut hasher = blake3::Hasher::new();
-    for part in [env!("CARGO_PKG_VERSION").as_bytes()].iter().chain(parts) {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    }
+    let version = [env!("CARGO_PKG_VERSION").as_bytes()];
+    let digest = with_parts(blake3::Hasher::new(), version.into_iter().chain(parts.iter().copied()));
     let mut recipe = [0; 16];
-    recipe.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    recipe.copy_from_slice(&digest.as_bytes()[..16]);
     recipe
 }
 
@@ -132,6 +129,7 @@ struct Planning<'p, 'c> {
     configs: &'c Configs,
     negotiate: bool,
     own: FxHashMap<Stem<'p>, Vec<usize>>,
+    nowhere: Url,
 }
 
 impl<'c> Planning<'_, 'c> {
@@ -139,7 +137,8 @@ impl<'c> Planning<'_, 'c> {
         let site = self.site;
         let config = self.configs.get(site.directory(number));
         let (derive, known) = (&config.derive, site.known(number));
-        if config.settings.policy == Policy::Apache
+        if derive.is_idle()
+            || config.settings.policy == Policy::Apache
             || config.settings.transparent
             || known.type_map.is_some()
             || known.metadata.codings.is_some()
@@ -149,7 +148,6 @@ impl<'c> Planning<'_, 'c> {
         }
         let fits = known.length <= derive.max_size;
         let media_type = media_type(site, number);
-        let place = self.place(number, config);
         let mut wanted = Wanted {
             number,
             config,
@@ -157,13 +155,15 @@ impl<'c> Planning<'_, 'c> {
             codings: Vec::new(),
             own_coded: Vec::new(),
             own_markdown: None,
-            place,
+            place: None,
         };
         if matches!(media_type, b"text/html" | b"application/xhtml+xml") && derive.wants(Form::Markdown) {
             wanted.own_markdown = self.own_form(number, Form::Markdown);
+            let place = self.place(number, config);
             if wanted.own_markdown.is_none() && fits {
-                wanted.converted.push(self.markdown(&wanted));
+                wanted.converted.push(self.markdown(number, derive, &place));
             }
+            wanted.place = Some(place);
         }
         if let Some(format) = Format::of(media_type).filter(|_| fits) {
             let missing = |&form: &Form| derive.wants(form) && self.own_form(number, form).is_none();
@@ -216,13 +216,12 @@ impl<'c> Planning<'_, 'c> {
         self.own_forms(number).filter_map(verified).collect()
     }
 
-    fn markdown(&self, wanted: &Wanted<'_>) -> Step {
-        let Wanted { number, config: Config { derive, .. }, place, .. } = wanted;
+    fn markdown(&self, number: usize, derive: &Derive, place: &Place) -> Step {
         let selectors = |selectors: &Option<super::select::Selectors>| {
             selectors.as_ref().map(ToString::to_string).unwrap_or_default()
         };
         let (content, remove) = (selectors(&derive.content), selectors(&derive.remove));
-        let charset = declared_charset(self.site, *number).unwrap_or_default();
+        let charset = declared_charset(self.site, number).unwrap_or_default();
         let parts: [&[u8]; 7] = [
             Form::Markdown.name().as_bytes(),
             content.as_bytes(),
@@ -236,19 +235,11 @@ impl<'c> Planning<'_, 'c> {
     }
 
     fn place(&self, number: usize, config: &Config) -> Place {
-        let nowhere = || Url::parse(NOWHERE).unwrap_or_else(|_| unreachable!("it is one"));
-        let root = config.derive.site_url.clone().unwrap_or_else(nowhere);
-        let reference = |key: &[u8]| {
-            let mut path = Vec::new();
-            escape::push_uri(&mut path, key, true);
-            let path = String::from_utf8_lossy(&path).into_owned();
-            // Before a first segment with a colon nothing is missing then.
-            root.join(&format!("./{}", path.trim_start_matches('/'))).unwrap_or_else(|_| root.clone())
-        };
-        let canonical = reference(&self.canonical_key(number, config));
+        let root = config.derive.site_url.as_ref().unwrap_or(&self.nowhere);
+        let canonical = url_of(root, &self.canonical_key(number, config));
         let with_host = config.derive.site_url.is_some();
         let canonical = if with_host { canonical.to_string() } else { canonical.path().to_string() };
-        Place { url: reference(self.site.key(number)), with_host, canonical }
+        Place { url: url_of(root, self.site.key(number)), with_host, canonical }
     }
 
     /// The shortest address of a page: that of its directory, a name without extensions, its own.

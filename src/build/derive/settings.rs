@@ -1,7 +1,6 @@
 //! `[derive]`: which representations are made, and how.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -9,7 +8,9 @@ use toml::Spanned;
 use url::Url;
 
 use super::select::Selectors;
+use crate::build::config::{Invalid, ROOT, globs};
 use crate::build::globs::Files;
+use crate::build::group::escaped;
 
 /// A form in which mkroot can make a representation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -196,16 +197,13 @@ pub struct Table {
     llms_txt: Option<Spanned<bool>>,
 }
 
-/// A place in the file and what is wrong there.
-type Invalid = (Range<usize>, String);
-
 impl Table {
     /// Changes `derive`, that of `directory`, to what the table says.
     ///
     /// # Errors
     ///
     /// If a value is of no use.
-    pub fn refine(self, derive: &mut Derive, directory: &[u8], is_root: bool) -> Result<(), Invalid> {
+    pub fn refine(self, derive: &mut Derive, directory: &[u8]) -> Result<(), Invalid> {
         let Table { markdown, br, zstd, gzip, avif, webp, .. } = self;
         for (form, said) in Form::ALL.into_iter().zip([markdown, br, zstd, gzip, avif, webp]) {
             match said {
@@ -215,10 +213,7 @@ impl Table {
             }
         }
         if let Some(patterns) = self.exclude {
-            let files = |pattern: Spanned<String>| {
-                Files::new(pattern.get_ref(), directory).map_err(|message| (pattern.span(), message))
-            };
-            derive.exclude = patterns.into_iter().map(files).collect::<Result<_, _>>()?;
+            derive.exclude = globs(patterns, |pattern| Files::new(pattern, directory))?;
         }
         set(&mut derive.precompressed, self.precompressed);
         set(&mut derive.literal_pages, self.literal_pages);
@@ -240,7 +235,7 @@ impl Table {
             derive.site_url = Some(site_url(text.get_ref()).map_err(|message| (text.span(), message))?);
         }
         if let Some(said) = self.llms_txt {
-            if !is_root {
+            if directory != ROOT {
                 return Err((
                     said.span(),
                     "llms.txt describes the whole site, so the site's root must ask for it".into(),
@@ -256,6 +251,13 @@ fn set<T>(place: &mut T, said: Option<T>) {
     if let Some(said) = said {
         *place = said;
     }
+}
+
+/// The URL of what has this key, at a site that is at `root`.
+pub fn url_of(root: &Url, key: &[u8]) -> Url {
+    let path = String::from_utf8_lossy(&escaped(key)).into_owned();
+    // With a dot in front a first segment with a colon is no scheme.
+    root.join(&format!("./{}", path.trim_start_matches('/'))).unwrap_or_else(|_| root.clone())
 }
 
 fn number(said: Option<Spanned<i64>>, within: std::ops::RangeInclusive<i64>) -> Result<Option<u64>, Invalid> {

@@ -32,6 +32,11 @@ fn own_declaration(content: &[u8]) -> Option<&'static Encoding> {
     Encoding::for_label(&label[..end])
 }
 
+/// A text as one line: white space of any kind is one space.
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
