@@ -137,6 +137,27 @@ fn what_is_not_worth_it_is_left_alone() {
 }
 
 #[test]
+fn what_is_too_long_is_named() {
+    let workshop = Workshop::with_site(&[
+        ("long.css", style(0).as_bytes()),
+        ("long.html", "<p>long</p>".repeat(1000).as_bytes()),
+        ("long.bin", &[1; 10_000]),
+        ("short.txt", "short ".repeat(100).as_bytes()),
+    ])
+    .and(".mkroot.toml", "[derive]\nbr = true\nmarkdown = true\navif = true\nmax-size = 1000\n");
+    let (status, _, messages) = run(&workshop, "--negotiate @/site @/out.webroot");
+    assert_eq!(status, 0);
+    let line = |name| {
+        format!("mkroot: warning: @/site/{name} has more than 1000 bytes (max-size), so nothing was made of it\n")
+    };
+    assert_eq!(messages, line("long.css") + &line("long.html"));
+    let server = Server::start(&workshop.out());
+    assert_eq!(server.get("/long", &["Accept: text/markdown, */*;q=0.1"]).field("Content-Type"), Some("text/html"));
+    assert_eq!(coding(&server.get("/long.css", &["Accept-Encoding: br"])), None);
+    assert_eq!(coding(&server.get("/short.txt", &["Accept-Encoding: br"])), Some("br"));
+}
+
+#[test]
 fn what_the_author_has_coded_answers_if_it_is_the_same() {
     let gzip = |content: &str| {
         let mut coder = flate2::read::GzEncoder::new(content.as_bytes(), flate2::Compression::fast());

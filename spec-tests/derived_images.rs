@@ -3,6 +3,7 @@
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, RgbImage};
+use moxcms::ColorProfile;
 
 use crate::support::{Server, Workshop, run};
 
@@ -16,8 +17,16 @@ fn picture(width: u32, height: u32) -> RgbImage {
 }
 
 fn png(image: &RgbImage) -> Vec<u8> {
+    profiled_png(image, None)
+}
+
+/// A PNG whose colours are as `profile` has them.
+fn profiled_png(image: &RgbImage, profile: Option<&ColorProfile>) -> Vec<u8> {
     let mut out = Vec::new();
-    let encoder = PngEncoder::new(&mut out);
+    let mut encoder = PngEncoder::new(&mut out);
+    if let Some(profile) = profile {
+        encoder.set_icc_profile(profile.encode().expect("a profile")).expect("a profile");
+    }
     encoder.write_image(image, image.width(), image.height(), ExtendedColorType::Rgb8).expect("an image");
     out
 }
@@ -108,18 +117,61 @@ fn images_stand_upright() {
     assert_eq!(avif_size(&server.get("/a", &["Accept: image/avif"]).content), (60, 120));
 }
 
+/// `png` with another chunk before its data.
+fn with_chunk(png: &[u8], name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let place = png.windows(4).position(|bytes| bytes == b"IDAT").expect("data") - 4;
+    let chunk = [&name[..], data].concat();
+    let mut crc = flate2::Crc::new();
+    crc.update(&chunk);
+    let length = u32::try_from(data.len()).expect("a short chunk").to_be_bytes();
+    [&png[..place], &length, &chunk, &crc.sum().to_be_bytes(), &png[place..]].concat()
+}
+
+#[test]
+fn colours_are_those_that_are_seen() {
+    // Soft enough to be in sRGB as well: the same colours have other numbers there.
+    let soft = picture(64, 48);
+    let p3 = profiled_png(&soft, Some(&ColorProfile::new_display_p3()));
+    let srgb = profiled_png(&soft, Some(&ColorProfile::new_srgb()));
+    let usual = with_chunk(&png(&soft), b"gAMA", &45_455_u32.to_be_bytes());
+    let server = Workshop::with_site(&[("p3.png", &p3), ("srgb.png", &srgb), ("usual.png", &usual)])
+        .and(".mkroot.toml", "[derive]\nwebp = true\n")
+        .serve();
+    let sample = |target: &str, place: usize| {
+        let webp = server.get(target, &["Accept: image/webp"]);
+        assert_eq!(webp.field("Content-Type"), Some("image/webp"), "{target}");
+        let decoded = webp::Decoder::new(&webp.content).decode().expect("a picture");
+        [decoded[3 * place], decoded[3 * place + 1], decoded[3 * place + 2]]
+    };
+    for place in [0, 500, 64 * 48 - 1] {
+        let own = soft.pixels().nth(place).expect("a pixel").0;
+        assert_eq!((sample("/srgb", place), sample("/usual", place)), (own, own));
+        // By the definition of both spaces: linear light, the same white, other primaries.
+        let linear = own.map(|sample| {
+            let sample = f64::from(sample) / 255.0;
+            if sample <= 0.04045 { sample / 12.92 } else { ((sample + 0.055) / 1.055).powf(2.4) }
+        });
+        let to_srgb = [[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]];
+        let expected = to_srgb.map(|row| {
+            let light: f64 = row.iter().zip(linear).map(|(factor, light)| factor * light).sum();
+            let sample = if light <= 0.0031308 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 };
+            255.0 * sample
+        });
+        for (found, expected) in sample("/p3", place).into_iter().zip(expected) {
+            assert!((f64::from(found) - expected).abs() < 2.0, "{place}: {found} {expected}");
+        }
+    }
+}
+
 #[test]
 fn images_that_would_lose_something_are_left_and_named() {
     let small = picture(64, 64);
     let animated = {
-        // An acTL chunk before the first IDAT: 2 frames, for ever (PNG, third edition).
-        let plain = png(&small);
-        let place = plain.windows(4).position(|bytes| bytes == b"IDAT").expect("data") - 4;
-        let chunk = [&b"acTL"[..], &[0, 0, 0, 2, 0, 0, 0, 0]].concat();
-        let mut crc = flate2::Crc::new();
-        crc.update(&chunk);
-        [&plain[..place], &8_u32.to_be_bytes(), &chunk, &crc.sum().to_be_bytes(), &plain[place..]].concat()
+        // 2 frames, for ever (PNG, third edition).
+        with_chunk(&png(&small), b"acTL", &[0, 0, 0, 2, 0, 0, 0, 0])
     };
+    let dark = with_chunk(&png(&small), b"gAMA", &100_000_u32.to_be_bytes());
+    let vivid = RgbImage::from_pixel(64, 64, image::Rgb([255, 10, 10]));
     let profiled = {
         let mut out = Vec::new();
         let mut encoder = JpegEncoder::new_with_quality(&mut out, 90);
@@ -131,6 +183,9 @@ fn images_that_would_lose_something_are_left_and_named() {
         ("animated.png", &animated),
         ("profiled.jpg", &profiled),
         ("broken.png", &png(&small)[..200]),
+        ("dark.png", &dark),
+        ("hdr.png", &with_chunk(&png(&small), b"cICP", &[9, 16, 0, 1])),
+        ("vivid.png", &profiled_png(&vivid, Some(&ColorProfile::new_display_p3()))),
         ("large.png", &png(&picture(200, 200))),
         ("none.jpg", b"not an image"),
     ])
@@ -143,13 +198,16 @@ fn images_that_would_lose_something_are_left_and_named() {
         ("animated.png", "animated"),
         ("profiled.jpg", "colour profile"),
         ("broken.png", ""),
+        ("dark.png", "gamma"),
+        ("hdr.png", "cICP"),
+        ("vivid.png", "colours that sRGB does not have"),
         ("large.png", "200x200"),
         ("none.jpg", ""),
     ] {
         let line = messages.lines().find(|line| line.contains(&format!("@/site/{file} has no form in AVIF: ")));
         assert!(line.is_some_and(|line| line.contains(why)), "{file}: {messages}");
     }
-    assert_eq!(messages.lines().count(), 5, "{messages}");
+    assert_eq!(messages.lines().count(), 8, "{messages}");
     let server = Server::start(&workshop.out());
     assert_eq!(server.get("/animated", &["Accept: image/avif, */*;q=0.1"]).content, animated);
     assert_eq!(server.get("/own", &["Accept: image/avif"]).text(), "mine");

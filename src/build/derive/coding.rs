@@ -3,21 +3,52 @@
 use brotli::enc::BrotliEncoderParams;
 use libdeflater::{CompressionLvl, Compressor};
 
-use super::settings::Form;
-
 /// Brotli's highest level, and the largest window that every decoder must take (RFC 7932, section 9.1).
 const BROTLI: (i32, i32) = (11, 24);
 /// The highest level of Zstandard that is meant for general use. Its window of 8 MiB is what clients take (RFC 9659).
 const ZSTANDARD: i32 = 19;
 
-/// `content` in a coding. What is not a coding leaves it as it is, and so does a failure, which only want of memory can
-/// cause: then nothing is gained and nothing kept.
-pub fn encoded(content: &[u8], coding: Form) -> Vec<u8> {
+/// A content coding (RFC 9110, section 8.4.1) in which contents are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Coding {
+    /// Brotli (RFC 7932).
+    Brotli,
+    /// Zstandard (RFC 8878).
+    Zstandard,
+    /// gzip (RFC 1952).
+    Gzip,
+}
+
+impl Coding {
+    /// All of them, in the order in which variants are made of a content.
+    pub const ALL: [Coding; 3] = [Coding::Brotli, Coding::Zstandard, Coding::Gzip];
+
+    /// Its registered name, which is that in settings, too.
+    pub fn name(self) -> &'static str {
+        match self {
+            Coding::Brotli => "br",
+            Coding::Zstandard => "zstd",
+            Coding::Gzip => "gzip",
+        }
+    }
+
+    /// The extension of its file names.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Coding::Brotli => "br",
+            Coding::Zstandard => "zst",
+            Coding::Gzip => "gz",
+        }
+    }
+}
+
+/// `content` in a coding. A failure, which only want of memory can cause, leaves it as it is: then nothing is gained and
+/// nothing kept.
+pub fn encoded(content: &[u8], coding: Coding) -> Vec<u8> {
     match coding {
-        Form::Brotli => brotli(content),
-        Form::Zstandard => zstd::bulk::compress(content, ZSTANDARD).unwrap_or_else(|_| content.to_vec()),
-        Form::Gzip => gzip(content),
-        Form::Markdown | Form::Avif | Form::Webp => content.to_vec(),
+        Coding::Brotli => brotli(content),
+        Coding::Zstandard => zstd::bulk::compress(content, ZSTANDARD).unwrap_or_else(|_| content.to_vec()),
+        Coding::Gzip => gzip(content),
     }
 }
 
@@ -85,7 +116,7 @@ mod tests {
         let text = "the quick brown fox jumps over the lazy dog, and so do others; ".repeat(2000);
         let noise: Vec<u8> = (0..70_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
         for content in [text.as_bytes(), b"", b"x", &noise] {
-            for coding in Form::CODINGS {
+            for coding in Coding::ALL {
                 let coded = encoded(content, coding);
                 assert_eq!(decode(&coded, coding.name().as_bytes()).as_deref(), Some(content), "{coding:?}");
                 assert_eq!(coded, encoded(content, coding));
@@ -96,7 +127,7 @@ mod tests {
     #[test]
     fn no_window_is_larger_than_clients_take() {
         let content = vec![b'x'; 20 << 20];
-        let coded = encoded(&content, Form::Zstandard);
+        let coded = encoded(&content, Coding::Zstandard);
         // RFC 8878, section 3.1.1.1: the window descriptor, unless the frame is a single segment.
         assert_eq!(&coded[..4], [0x28, 0xb5, 0x2f, 0xfd]);
         assert_eq!(coded[4] & 0x20, 0, "a single segment would make the whole content the window");

@@ -9,26 +9,29 @@ use image::{DynamicImage, ExtendedColorType, ImageDecoder};
 use ravif::{Img, RGB8, RGBA8};
 use webp::WebPConfig;
 
-use super::image_format::Format;
-use super::settings::{Derive, Form};
+use super::colours::in_srgb;
+use super::image_format::{Format, NewFormat};
+use super::settings::Derive;
 
 /// How much time AVIF may take: 1 is the slowest, 10 the fastest.
 const AVIF_SPEED: u8 = 4;
 /// How much time WebP may take: 6 is the slowest.
 const WEBP_METHOD: i32 = 6;
+/// What gAMA says of images in sRGB (PNG, third edition, section 11.3.2.2).
+const SRGB_GAMMA: u32 = 45_455;
 /// The most pixels of a side that WebP can have.
 const WEBP_SIDE: u32 = 16_383;
 
-/// `content` in another form, looking the same.
+/// `content` in another format, looking the same.
 ///
 /// # Errors
 ///
 /// If it is no such image, or has something that would be lost.
-pub fn converted(content: &[u8], format: Format, form: Form, derive: &Derive) -> Result<Vec<u8>, String> {
+pub fn converted(content: &[u8], format: Format, wanted: NewFormat, derive: &Derive) -> Result<Vec<u8>, String> {
     let image = decoded(content, format, derive.max_pixels)?;
     let (width, height) = (image.width(), image.height());
-    match form {
-        Form::Avif => {
+    match wanted {
+        NewFormat::Avif => {
             let quality = f32::from(derive.avif_quality);
             let encoder = ravif::Encoder::new()
                 .with_quality(quality)
@@ -46,10 +49,10 @@ pub fn converted(content: &[u8], format: Format, form: Form, derive: &Derive) ->
             };
             encoded.map(|encoded| encoded.avif_file).map_err(|error| error.to_string())
         }
-        Form::Webp if width.max(height) > WEBP_SIDE => {
+        NewFormat::Webp if width.max(height) > WEBP_SIDE => {
             Err(format!("it is {width}x{height} pixels large, and WebP ends at {WEBP_SIDE}"))
         }
-        Form::Webp => {
+        NewFormat::Webp => {
             let mut config = WebPConfig::new().map_err(|()| "the encoder cannot be set up".to_string())?;
             config.method = WEBP_METHOD;
             config.quality = f32::from(derive.webp_quality);
@@ -69,7 +72,6 @@ pub fn converted(content: &[u8], format: Format, form: Form, derive: &Derive) ->
             };
             encoder.encode_advanced(&config).map(|memory| memory.to_vec()).map_err(|error| format!("{error:?}"))
         }
-        Form::Markdown | Form::Brotli | Form::Zstandard | Form::Gzip => Err("that is no format of images".into()),
     }
 }
 
@@ -79,14 +81,26 @@ fn decoded(content: &[u8], format: Format, most: u64) -> Result<DynamicImage, St
     let text = |error: image::ImageError| error.to_string();
     match format {
         Format::Png => {
-            let decoder = PngDecoder::new(content).map_err(text)?;
-            if decoder.is_apng().map_err(text)? {
+            let reader = png::Decoder::new(content.clone()).read_info().map_err(|error| error.to_string())?;
+            if reader.info().animation_control.is_some() {
                 return Err("it is animated".into());
             }
-            pixels(decoder, most)
+            if is_in_other_light(reader.info()) {
+                return Err("its gamma or cICP is other than that of sRGB".into());
+            }
+            pixels(PngDecoder::new(content).map_err(text)?, most)
         }
         Format::Jpeg => pixels(JpegDecoder::new(content).map_err(text)?, most),
     }
+}
+
+/// Whether chunks say that samples are no sRGB, besides a colour profile, which says it better (PNG, third edition, 4.3).
+fn is_in_other_light(info: &png::Info<'_>) -> bool {
+    if let Some(points) = info.coding_independent_code_points {
+        return (points.color_primaries, points.transfer_function) != (1, 13);
+    }
+    let is_other = |gamma: png::ScaledFloat| gamma.into_scaled().abs_diff(SRGB_GAMMA) > 100;
+    info.icc_profile.is_none() && info.gamma().is_some_and(is_other)
 }
 
 fn pixels(mut decoder: impl ImageDecoder, most: u64) -> Result<DynamicImage, String> {
@@ -98,19 +112,12 @@ fn pixels(mut decoder: impl ImageDecoder, most: u64) -> Result<DynamicImage, Str
     if matches!(decoder.original_color_type(), ExtendedColorType::Cmyk8 | ExtendedColorType::Cmyk16) {
         return Err("its colours are CMYK".into());
     }
-    if let Some(profile) = decoder.icc_profile().map_err(text)?
-        && !is_srgb(&profile)
-    {
-        return Err("it has a colour profile other than sRGB".into());
-    }
+    let profile = decoder.icc_profile().map_err(text)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(text)?;
+    if let Some(profile) = profile {
+        image = in_srgb(image, &profile)?;
+    }
     image.apply_orientation(orientation);
     Ok(image)
-}
-
-/// Whether a colour profile says of itself that it is sRGB, in ASCII or in UTF-16.
-fn is_srgb(profile: &[u8]) -> bool {
-    let names: [&[u8]; 2] = [b"sRGB", b"\0s\0R\0G\0B"];
-    names.iter().any(|name| profile.windows(name.len()).any(|window| window == *name))
 }

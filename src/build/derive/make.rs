@@ -10,14 +10,13 @@ use std::sync::mpsc::Sender;
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::coding::Coding;
 use super::front_matter::FrontMatter;
 #[cfg(feature = "images")]
 use super::image;
-use super::image_format::Format;
 use super::in_order::in_order;
 use super::page::{self, Page};
-use super::plan::{self, Plan, Recipe, Step, Wanted};
-use super::settings::Form;
+use super::plan::{self, Conversion, Plan, Recipe, Step, Wanted};
 use super::{Count, coding, llms, text};
 use crate::build::config::Config;
 use crate::build::decode::{content_again, decode};
@@ -179,15 +178,15 @@ pub struct Summary<'p> {
 /// What is to be done for a file, less what is done for another one with the same content.
 struct Task<'w> {
     wanted: &'w Wanted<'w>,
-    converted: Vec<Step>,
-    codings: Vec<Step>,
+    converted: Vec<&'w Step<Conversion>>,
+    codings: Vec<Step<Coding>>,
     /// Codings that are made only if the author's turn out to be of something else.
-    in_place_of_own: Vec<Step>,
+    in_place_of_own: Vec<Step<Coding>>,
 }
 
 /// What was done for a file.
-struct Done<'p> {
-    converted: Vec<(Form, Product<'p>)>,
+struct Done<'w, 'p> {
+    converted: Vec<(&'w Conversion, Product<'p>)>,
     codings: Vec<Product<'p>>,
     /// What the author has coded, by which recipe that was looked into, and whether it is what it should be.
     own_coded: Vec<(usize, Recipe, bool)>,
@@ -228,7 +227,7 @@ impl<'m> Maker<'m> {
             &tasks,
             weight,
             |task| self.work(task),
-            |task, done: Result<Done<'_>, BuildError>| {
+            |task, done: Result<Done<'_, '_>, BuildError>| {
                 let number = task.wanted.number;
                 let body = site.known(number).body;
                 let Done { converted, codings, own_coded } = done?;
@@ -236,7 +235,7 @@ impl<'m> Maker<'m> {
                     if let Outcome::Failed(why) = &product.outcome {
                         results.failures.push((number, format!("has no form in {}: {why}", form.title())));
                     }
-                    if let (Form::Markdown, Some((markdown, _))) = (form, product.outcome.content()) {
+                    if let (Conversion::Markdown(_), Some((markdown, _))) = (form, product.outcome.content()) {
                         results.note_page(number, markdown);
                     }
                     results.store(body, product, writer)?;
@@ -270,12 +269,12 @@ impl<'m> Maker<'m> {
         let mut tasks = Vec::new();
         for wanted in &plan.wanted {
             let body = self.site.known(wanted.number).body;
-            let mut once = |step: &Step| claimed.insert((body, step.recipe));
-            let converted = wanted.converted.iter().copied().filter(&mut once).collect();
+            let mut once = |recipe: Recipe| claimed.insert((body, recipe));
+            let converted = wanted.converted.iter().filter(|step| once(step.recipe)).collect();
             let has_own =
-                |step: &Step| wanted.own_coded.iter().any(|&(own, _)| plan::is_in_coding(self.site, own, step));
-            let (in_place_of_own, codings): (Vec<_>, Vec<_>) = wanted.codings.iter().partition(|step| has_own(step));
-            let codings: Vec<_> = codings.into_iter().filter(&mut once).collect();
+                |step: &Step<Coding>| wanted.own_coded.iter().any(|&(own, _)| plan::is_in_coding(self.site, own, step));
+            let (in_place_of_own, codings): (Vec<_>, Vec<_>) = wanted.codings.iter().copied().partition(has_own);
+            let codings: Vec<_> = codings.into_iter().filter(|step| once(step.recipe)).collect();
             let task = Task { wanted, converted, codings, in_place_of_own };
             if !(task.converted.is_empty() && task.codings.is_empty() && wanted.own_coded.is_empty()) {
                 tasks.push(task);
@@ -284,18 +283,19 @@ impl<'m> Maker<'m> {
         tasks
     }
 
-    fn work(&self, task: &Task<'_>) -> Result<Done<'m>, BuildError> {
+    fn work<'w>(&self, task: &Task<'w>) -> Result<Done<'w, 'm>, BuildError> {
         let Task { wanted, converted, codings, in_place_of_own } = task;
         let (number, config, digest) = (wanted.number, wanted.config, self.site.known(wanted.number).digest);
         let verified = |&(own, recipe): &(usize, Recipe)| Ok((own, recipe, self.is_same(own, &recipe, &digest)?));
         let own_coded = wanted.own_coded.iter().map(verified).collect::<Result<Vec<_>, BuildError>>()?;
-        let is_had =
-            |step: &Step| own_coded.iter().any(|&(own, _, same)| same && plan::is_in_coding(self.site, own, step));
+        let is_had = |step: &Step<Coding>| {
+            own_coded.iter().any(|&(own, _, same)| same && plan::is_in_coding(self.site, own, step))
+        };
         let missing = in_place_of_own.iter().filter(|step| !is_had(step));
         let codings: Vec<_> = codings.iter().chain(missing).copied().collect();
         // Read once, and only if something is to be made of it; again only if what is known turns out to be damaged.
-        let is_known = |step: &Step| self.former.find(&digest, &step.recipe).is_some();
-        let held = match converted.iter().chain(&codings).all(is_known) {
+        let mut recipes = converted.iter().map(|step| step.recipe).chain(codings.iter().map(|step| step.recipe));
+        let held = match recipes.all(|recipe| self.former.find(&digest, &recipe).is_some()) {
             true => None,
             false => Some(content_again(self.site, number, self.prior)?),
         };
@@ -305,7 +305,7 @@ impl<'m> Maker<'m> {
         };
         let (converted, codings) = rayon::join(
             || {
-                let one = |step: &Step| Ok((step.form, self.converted(wanted, step, &content)?));
+                let one = |step: &&'w Step<Conversion>| Ok((&step.form, self.converted(wanted, step, &content)?));
                 converted.par_iter().map(one).collect::<Result<_, BuildError>>()
             },
             || self.former.coded(digest, &content, &codings, config),
@@ -317,7 +317,7 @@ impl<'m> Maker<'m> {
     fn converted<'c>(
         &self,
         wanted: &Wanted<'_>,
-        step: &Step,
+        step: &Step<Conversion>,
         content: &(impl Fn() -> Result<Cow<'c, [u8]>, BuildError> + Sync),
     ) -> Result<Product<'m>, BuildError> {
         let Wanted { number, config, .. } = *wanted;
@@ -327,42 +327,42 @@ impl<'m> Maker<'m> {
             None => {
                 let content = content()?;
                 // Whatever is wrong with one page is not to stop all others.
-                let made = catch_unwind(AssertUnwindSafe(|| self.convert(wanted, step.form, &content)));
+                let made = catch_unwind(AssertUnwindSafe(|| self.convert(wanted, &step.form, &content)));
                 match made.unwrap_or_else(|_| Err("the converter failed; please report it with this file".into())) {
-                    Ok(made) if step.form == Form::Markdown => Outcome::made(made, config),
-                    Ok(made) => Outcome::if_smaller(made, &content, config),
+                    Ok(made) => match step.form {
+                        Conversion::Markdown(_) => Outcome::made(made, config),
+                        Conversion::Image(..) => Outcome::if_smaller(made, &content, config),
+                    },
                     Err(why) => Outcome::Failed(why),
                 }
             }
         };
-        let coded = match outcome.content() {
-            Some((made, digest)) if step.form == Form::Markdown => self.former.coded_if_worth(made, digest, config)?,
+        let coded = match (&step.form, outcome.content()) {
+            (Conversion::Markdown(_), Some((made, digest))) => self.former.coded_if_worth(made, digest, config)?,
             _ => Vec::new(),
         };
         Ok(Product { recipe: step.recipe, outcome, coded })
     }
 
-    fn convert(&self, wanted: &Wanted<'_>, form: Form, content: &[u8]) -> Result<Vec<u8>, String> {
-        let Wanted { number, config, place, .. } = wanted;
-        let derive = &config.derive;
-        if let (Form::Markdown, Some(place)) = (form, place) {
-            let html = text::decoded(content, plan::declared_charset(self.site, *number));
-            let page = Page {
-                html: &html,
-                url: &place.url,
-                with_host: place.with_host,
-                canonical: &place.canonical,
-                content: derive.content.as_ref(),
-                remove: derive.remove.as_ref(),
-            };
-            return page::to_markdown(&page).map(String::into_bytes);
-        }
-        match Format::of(plan::media_type(self.site, *number)) {
+    fn convert(&self, wanted: &Wanted<'_>, conversion: &Conversion, content: &[u8]) -> Result<Vec<u8>, String> {
+        let derive = &wanted.config.derive;
+        match conversion {
+            Conversion::Markdown(place) => {
+                let html = text::decoded(content, plan::declared_charset(self.site, wanted.number));
+                let page = Page {
+                    html: &html,
+                    url: &place.url,
+                    with_host: place.with_host,
+                    canonical: &place.canonical,
+                    content: derive.content.as_ref(),
+                    remove: derive.remove.as_ref(),
+                };
+                page::to_markdown(&page).map(String::into_bytes)
+            }
             #[cfg(feature = "images")]
-            Some(format) => image::converted(content, format, form, derive),
+            &Conversion::Image(format, wanted) => image::converted(content, format, wanted, derive),
             #[cfg(not(feature = "images"))]
-            Some(_) => Err("this mkroot was built without the feature `images`".into()),
-            None => Err("it is no image".into()),
+            Conversion::Image(..) => Err("this mkroot was built without the feature `images`".into()),
         }
     }
 
@@ -437,10 +437,10 @@ impl<'p> Former<'p> {
         &self,
         digest: [u8; 32],
         content: &(impl Fn() -> Result<Cow<'c, [u8]>, BuildError> + Sync),
-        steps: &[Step],
+        steps: &[Step<Coding>],
         config: &Config,
     ) -> Result<Vec<Product<'p>>, BuildError> {
-        let one = |step: &Step| {
+        let one = |step: &Step<Coding>| {
             let outcome = match self.outcome(&digest, &step.recipe, config.repr_digest) {
                 Some(outcome) => outcome,
                 None => {

@@ -2,9 +2,11 @@
 //!
 //! `plan` finds out what is wanted of which file, `make` makes what is not known from the former webroot, on all cores, and
 //! here it becomes part of the site: what is of another type with a name of its own, what is coded under the name of what
-//! it was made of. `page` writes Markdown, `coding` compresses, `image` converts, `llms` sums up; all these are pure.
+//! it was made of. `page` writes Markdown, `coding` compresses, `image` converts (with `colours`), `llms` sums up; all these are pure.
 
 mod coding;
+#[cfg(feature = "images")]
+mod colours;
 mod dom;
 mod front_matter;
 #[cfg(feature = "images")]
@@ -37,8 +39,9 @@ use super::prior::Prior;
 use super::site::{Made, Manner, Site, names_of};
 use crate::http::response::push_field;
 use crate::webroot::writer::{Taken, Writer};
+use coding::Coding;
 use make::{Content, Former, Maker, Results};
-use plan::{Plan, Recipe, Step, Wanted};
+use plan::{Conversion, Place, Plan, Recipe, Step, Wanted};
 
 /// What is made, and for whom.
 pub struct Derivation<'d> {
@@ -80,6 +83,11 @@ impl Derivation<'_> {
         let plan = Plan::of(site, self.configs, self.negotiate);
         if plan.wanted.is_empty() && !plan.sums_up {
             return Ok(Count::default());
+        }
+        for wanted in plan.wanted.iter().filter(|wanted| wanted.is_too_long) {
+            let most = wanted.config.derive.max_size;
+            let why = format!("has more than {most} bytes (max-size), so nothing was made of it");
+            self.report.warn(&Warning::new(&site.tree.files[wanted.number].path, why));
         }
         let former = Former::of(self.prior);
         let mut results = Maker::new(site, self.prior, &former).make(&plan, self.report, writer, taken)?;
@@ -173,7 +181,7 @@ impl Attaching<'_, '_> {
         let is_verified = |&&(own, recipe): &&(usize, Recipe)| self.results.is_verified(body(own), &recipe);
         let own: Vec<_> = own_coded.iter().filter(is_verified).map(|&(own, _)| own).collect();
         self.site.add_beside(*number, &own);
-        let is_had = |step: &Step| own.iter().any(|&own| plan::is_in_coding(self.site, own, step));
+        let is_had = |step: &Step<Coding>| own.iter().any(|&own| plan::is_in_coding(self.site, own, step));
         let missing: Vec<_> = codings.iter().copied().filter(|step| !is_had(step)).collect();
         let coded = add_coded(self.site, self.results, *number, &missing);
         self.add_candidates(*number, &coded);
@@ -184,12 +192,12 @@ impl Attaching<'_, '_> {
     fn attach_converted(&mut self, wanted: &Wanted<'_>) -> Option<llms::Page> {
         let mut page = None;
         for step in &wanted.converted {
-            match step.form {
-                Form::Markdown => page = self.attach_markdown(wanted, step),
-                _ => drop(self.attach_form(wanted, step, wanted.config.derive.literal_images)),
+            match &step.form {
+                Conversion::Markdown(place) => page = self.attach_markdown(wanted, step, place),
+                Conversion::Image(..) => drop(self.attach_form(wanted, step, wanted.config.derive.literal_images)),
             }
         }
-        if let (Some(own), Some(place)) = (wanted.own_markdown, &wanted.place) {
+        if let &Some((own, ref place)) = &wanted.own_markdown {
             if wanted.config.derive.literal_pages {
                 let all = [&[own], self.site.beside(own)].concat();
                 self.site.add_beside(wanted.number, &all);
@@ -200,11 +208,11 @@ impl Attaching<'_, '_> {
     }
 
     /// A file in another type, and in its codings; returns the numbers, first that without coding. Empty if none was kept.
-    fn attach_form(&mut self, wanted: &Wanted<'_>, step: &Step, literal: bool) -> Vec<usize> {
+    fn attach_form(&mut self, wanted: &Wanted<'_>, step: &Step<Conversion>, literal: bool) -> Vec<usize> {
         let Wanted { number, config, .. } = *wanted;
         let source = self.site.known(number);
         let Some(content) = self.results.of(source.body, &step.recipe) else { return Vec::new() };
-        let known = representations(metadata(&source.metadata, step.form, config), &content, source.modified);
+        let known = representations(metadata(&source.metadata, &step.form, config), &content, source.modified);
         let key = [self.site.key(number), b".", step.form.extension().as_bytes()].concat();
         let made = self.site.add_made(Made { key, source: Some(number), known, manner: Manner::Converted }, true);
         // Nothing was coded of what is compressed by itself.
@@ -218,7 +226,7 @@ impl Attaching<'_, '_> {
     }
 
     /// The Markdown of a page, with further names and fields; returns what is to be summed up.
-    fn attach_markdown(&mut self, wanted: &Wanted<'_>, step: &Step) -> Option<llms::Page> {
+    fn attach_markdown(&mut self, wanted: &Wanted<'_>, step: &Step<Conversion>, place: &Place) -> Option<llms::Page> {
         let (number, derive) = (wanted.number, &wanted.config.derive);
         let all = self.attach_form(wanted, step, derive.literal_pages);
         let &made = all.first()?;
@@ -228,8 +236,7 @@ impl Attaching<'_, '_> {
             }
         }
         let (front_matter, length) = self.results.pages.get(&number).cloned().unwrap_or_default();
-        let place = wanted.place.as_ref().map(|place| place.canonical.clone());
-        self.link(number, made, &front_matter.url.clone().or(place).unwrap_or_default());
+        self.link(number, made, front_matter.url.as_ref().unwrap_or(&place.canonical));
         if derive.tokens {
             self.add_lines(made, "X-Markdown-Tokens", &length.div_ceil(TOKEN).to_string());
         }
@@ -272,7 +279,7 @@ impl Attaching<'_, '_> {
 }
 
 /// What was made of a content by codings, beside it; returns their numbers.
-fn add_coded(site: &mut Site<'_>, results: &Results, number: usize, steps: &[Step]) -> Vec<usize> {
+fn add_coded(site: &mut Site<'_>, results: &Results, number: usize, steps: &[Step<Coding>]) -> Vec<usize> {
     let mut coded = Vec::new();
     for Step { form, recipe } in steps {
         let source = site.known(number);
@@ -287,11 +294,11 @@ fn add_coded(site: &mut Site<'_>, results: &Results, number: usize, steps: &[Ste
 }
 
 /// The metadata of a form of what has this metadata. What the site declares of the form's extension holds for it, too.
-fn metadata(source: &Metadata, form: Form, config: &Config) -> Metadata {
-    let Some(media_type) = form.media_type() else { return source.clone() };
+fn metadata(source: &Metadata, form: &Conversion, config: &Config) -> Metadata {
+    let media_type = form.media_type();
     let declared = config.types.get(form.extension()).map(String::as_str);
     let value = declared.filter(|value| value.starts_with(media_type)).unwrap_or(media_type);
-    let charset = (form == Form::Markdown).then_some(&b"utf-8"[..]);
+    let charset = matches!(form, Conversion::Markdown(_)).then_some(&b"utf-8"[..]);
     let content_type = Naming::new(config).content_type(value, charset);
     Metadata { content_type: Some(content_type), charset: charset.map(Into::into), ..source.clone() }
 }

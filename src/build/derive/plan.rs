@@ -4,8 +4,8 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use url::Url;
 
-use super::coding::is_compressible;
-use super::image_format::Format;
+use super::coding::{Coding, is_compressible};
+use super::image_format::{Format, NewFormat};
 use super::settings::{Derive, Form, url_of};
 use crate::build::config::{Config, Configs};
 use crate::build::group::{default_index, with_parts};
@@ -15,12 +15,49 @@ use crate::resource::Policy;
 /// How something is made: a digest of all that decides what comes of it besides the content it is made of.
 pub type Recipe = [u8; 16];
 
-/// One form, and how it is made.
+/// What is made, and how.
 #[derive(Clone, Copy, Debug)]
-pub struct Step {
-    pub form: Form,
+pub struct Step<F> {
+    pub form: F,
     pub recipe: Recipe,
 }
+
+/// Something of another type that is made of a file.
+pub enum Conversion {
+    /// Markdown of the page that is there.
+    Markdown(Place),
+    /// An image that has the one format, in the other.
+    Image(Format, NewFormat),
+}
+
+impl Conversion {
+    /// What people call what is made.
+    pub fn title(&self) -> &'static str {
+        match self {
+            Conversion::Markdown(_) => "Markdown",
+            Conversion::Image(_, wanted) => wanted.title(),
+        }
+    }
+
+    /// The extension of its file names.
+    pub fn extension(&self) -> &'static str {
+        match self {
+            Conversion::Markdown(_) => "md",
+            Conversion::Image(_, wanted) => wanted.extension(),
+        }
+    }
+
+    /// Its media type.
+    pub fn media_type(&self) -> &'static str {
+        match self {
+            Conversion::Markdown(_) => MARKDOWN,
+            Conversion::Image(_, wanted) => wanted.media_type(),
+        }
+    }
+}
+
+/// The type of Markdown.
+const MARKDOWN: &str = "text/markdown";
 
 /// What is wanted of a file.
 pub struct Wanted<'c> {
@@ -28,16 +65,16 @@ pub struct Wanted<'c> {
     pub number: usize,
     /// The settings of its directory.
     pub config: &'c Config,
-    /// Forms in other types.
-    pub converted: Vec<Step>,
+    /// What is made of it in other types.
+    pub converted: Vec<Step<Conversion>>,
     /// Its content in codings.
-    pub codings: Vec<Step>,
+    pub codings: Vec<Step<Coding>>,
     /// What the author has coded of it, and the recipes by which that is verified.
     pub own_coded: Vec<(usize, Recipe)>,
-    /// The author's Markdown of it.
-    pub own_markdown: Option<usize>,
-    /// Where it is, if it is a page of which there is Markdown, or is to be.
-    pub place: Option<Place>,
+    /// The author's Markdown of the page that is there.
+    pub own_markdown: Option<(usize, Place)>,
+    /// Whether more would be made if it were not so long.
+    pub is_too_long: bool,
 }
 
 /// The addresses of a page, as references.
@@ -71,7 +108,7 @@ impl<'c> Plan<'c> {
         let wanted = (0..site.files.len()).into_par_iter().filter_map(|number| planning.wanted(number)).collect();
         let is_markdown = |&number: &usize| {
             let metadata = &site.known(number).metadata;
-            media_type(site, number) == b"text/markdown" && metadata.codings.is_none()
+            media_type(site, number) == MARKDOWN.as_bytes() && metadata.codings.is_none()
         };
         let sums_up = configs.get(b"/").derive.llms_txt;
         let markdown = (0..site.files.len()).filter(|number| sums_up && is_markdown(number)).collect();
@@ -80,14 +117,14 @@ impl<'c> Plan<'c> {
 }
 
 /// Whether a file that the author has is in the coding of this step.
-pub fn is_in_coding(site: &Site<'_>, own: usize, step: &Step) -> bool {
+pub fn is_in_coding(site: &Site<'_>, own: usize, step: &Step<Coding>) -> bool {
     site.known(own).metadata.codings.as_deref() == Some(step.form.name().as_bytes())
 }
 
 /// The recipes of codings.
-pub fn codings(derive: &Derive) -> Vec<Step> {
-    let wanted = Form::CODINGS.into_iter().filter(|&coding| derive.wants(coding));
-    let step = |form: Form| Step { form, recipe: recipe(&[form.name().as_bytes(), &derive.margin.to_le_bytes()]) };
+pub fn codings(derive: &Derive) -> Vec<Step<Coding>> {
+    let wanted = Coding::ALL.into_iter().filter(|&coding| derive.wants(Form::Coding(coding)));
+    let step = |form: Coding| Step { form, recipe: recipe(&[form.name().as_bytes(), &derive.margin.to_le_bytes()]) };
     wanted.map(step).collect()
 }
 
@@ -111,9 +148,12 @@ type Stem<'s> = (&'s [u8], &'s [Vec<u8>]);
 /// The files of forms that could be made of others, by their stems.
 fn own_forms<'s>(site: &'s Site<'_>) -> FxHashMap<Stem<'s>, Vec<usize>> {
     let mut own: FxHashMap<_, Vec<_>> = FxHashMap::default();
-    let types: Vec<_> = Form::ALL.into_iter().filter_map(Form::media_type).map(str::as_bytes).collect();
+    let is_made = |media_type: &[u8]| {
+        media_type == MARKDOWN.as_bytes()
+            || NewFormat::ALL.iter().any(|format| media_type == format.media_type().as_bytes())
+    };
     for number in 0..site.files.len() {
-        if types.contains(&media_type(site, number)) || site.known(number).metadata.codings.is_some() {
+        if is_made(media_type(site, number)) || site.known(number).metadata.codings.is_some() {
             own.entry(stem(site, number)).or_default().push(number);
         }
     }
@@ -146,7 +186,6 @@ impl<'c> Planning<'_, 'c> {
         {
             return None;
         }
-        let fits = known.length <= derive.max_size;
         let media_type = media_type(site, number);
         let mut wanted = Wanted {
             number,
@@ -155,31 +194,33 @@ impl<'c> Planning<'_, 'c> {
             codings: Vec::new(),
             own_coded: Vec::new(),
             own_markdown: None,
-            place: None,
+            is_too_long: false,
         };
         if matches!(media_type, b"text/html" | b"application/xhtml+xml") && derive.wants(Form::Markdown) {
-            wanted.own_markdown = self.own_form(number, Form::Markdown);
-            let place = self.place(number, config);
-            if wanted.own_markdown.is_none() && fits {
-                wanted.converted.push(self.markdown(number, derive, &place));
+            match self.own_form(number, MARKDOWN) {
+                Some(own) => wanted.own_markdown = Some((own, self.place(number, config))),
+                None => wanted.converted.push(self.markdown(number, derive, self.place(number, config))),
             }
-            wanted.place = Some(place);
         }
-        if let Some(format) = Format::of(media_type).filter(|_| fits) {
-            let missing = |&form: &Form| derive.wants(form) && self.own_form(number, form).is_none();
-            wanted.converted.extend(Form::IMAGES.into_iter().filter(missing).map(|form| image(form, format, derive)));
+        if let Some(format) = Format::of(media_type) {
+            let missing =
+                |&new: &NewFormat| derive.wants(Form::Image(new)) && self.own_form(number, new.media_type()).is_none();
+            wanted.converted.extend(NewFormat::ALL.into_iter().filter(missing).map(|new| image(format, new, derive)));
         }
         if derive.precompressed {
             wanted.own_coded = self.own_coded(number);
         }
-        if is_compressible(media_type) && fits && known.length >= derive.min_size {
+        if is_compressible(media_type) && known.length >= derive.min_size {
             wanted.codings = codings(derive);
         }
-        let nothing = wanted.converted.is_empty()
-            && wanted.codings.is_empty()
-            && wanted.own_coded.is_empty()
-            && wanted.own_markdown.is_none();
-        (!nothing).then_some(wanted)
+        let makes_nothing = wanted.converted.is_empty() && wanted.codings.is_empty();
+        if known.length > derive.max_size && !makes_nothing {
+            wanted.converted.clear();
+            wanted.codings.clear();
+            wanted.is_too_long = true;
+        }
+        let is_idle = makes_nothing && wanted.own_coded.is_empty() && wanted.own_markdown.is_none();
+        (!is_idle).then_some(wanted)
     }
 
     /// The files of the same stem.
@@ -188,9 +229,8 @@ impl<'c> Planning<'_, 'c> {
         all.iter().copied().filter(move |&other| other != number)
     }
 
-    /// What the author has in this form, for the same language or for any.
-    fn own_form(&self, number: usize, form: Form) -> Option<usize> {
-        let wanted = form.media_type()?;
+    /// What the author has in this type, for the same language or for any.
+    fn own_form(&self, number: usize, wanted: &str) -> Option<usize> {
         let languages = |number: usize| self.site.known(number).metadata.languages.as_deref();
         self.own_forms(number).find(|&other| {
             let fits = match (languages(number), languages(other)) {
@@ -216,7 +256,7 @@ impl<'c> Planning<'_, 'c> {
         self.own_forms(number).filter_map(verified).collect()
     }
 
-    fn markdown(&self, number: usize, derive: &Derive, place: &Place) -> Step {
+    fn markdown(&self, number: usize, derive: &Derive, place: Place) -> Step<Conversion> {
         let selectors = |selectors: &Option<super::select::Selectors>| {
             selectors.as_ref().map(ToString::to_string).unwrap_or_default()
         };
@@ -231,7 +271,8 @@ impl<'c> Planning<'_, 'c> {
             place.canonical.as_bytes(),
             charset,
         ];
-        Step { form: Form::Markdown, recipe: recipe(&parts) }
+        let recipe = recipe(&parts);
+        Step { form: Conversion::Markdown(place), recipe }
     }
 
     fn place(&self, number: usize, config: &Config) -> Place {
@@ -277,14 +318,17 @@ pub fn declared_charset<'s>(site: &'s Site<'_>, number: usize) -> Option<&'s [u8
     by_type.or(metadata.charset.as_deref())
 }
 
-fn image(form: Form, format: Format, derive: &Derive) -> Step {
-    let quality = if form == Form::Avif { derive.avif_quality } else { derive.webp_quality };
+fn image(format: Format, wanted: NewFormat, derive: &Derive) -> Step<Conversion> {
+    let quality = match wanted {
+        NewFormat::Avif => derive.avif_quality,
+        NewFormat::Webp => derive.webp_quality,
+    };
     let parts: [&[u8]; 5] = [
-        form.name().as_bytes(),
+        wanted.extension().as_bytes(),
         &[format as u8],
         &[quality],
         &derive.max_pixels.to_le_bytes(),
         &derive.margin.to_le_bytes(),
     ];
-    Step { form, recipe: recipe(&parts) }
+    Step { form: Conversion::Image(format, wanted), recipe: recipe(&parts) }
 }

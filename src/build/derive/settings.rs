@@ -7,79 +7,41 @@ use serde::Deserialize;
 use toml::Spanned;
 use url::Url;
 
+use super::coding::Coding;
+use super::image_format::NewFormat;
 use super::select::Selectors;
 use crate::build::config::{Invalid, ROOT, globs};
 use crate::build::globs::Files;
 use crate::build::group::escaped;
 
 /// A form in which mkroot can make a representation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Form {
     /// Markdown of a page.
     Markdown,
-    /// A content in Brotli (RFC 7932).
-    Brotli,
-    /// A content in Zstandard (RFC 8878).
-    Zstandard,
-    /// A content in gzip (RFC 1952).
-    Gzip,
-    /// AVIF of an image.
-    Avif,
-    /// WebP of an image.
-    Webp,
+    /// A content in a coding.
+    Coding(Coding),
+    /// An image in a newer format.
+    Image(NewFormat),
 }
 
 impl Form {
     /// All of them.
-    pub const ALL: [Form; 6] = [Form::Markdown, Form::Brotli, Form::Zstandard, Form::Gzip, Form::Avif, Form::Webp];
-    /// The content codings, in the order in which variants are made of a content.
-    pub const CODINGS: [Form; 3] = [Form::Brotli, Form::Zstandard, Form::Gzip];
-    /// The formats of images.
-    pub const IMAGES: [Form; 2] = [Form::Avif, Form::Webp];
+    pub const ALL: [Form; 6] = [
+        Form::Markdown,
+        Form::Coding(Coding::Brotli),
+        Form::Coding(Coding::Zstandard),
+        Form::Coding(Coding::Gzip),
+        Form::Image(NewFormat::Avif),
+        Form::Image(NewFormat::Webp),
+    ];
 
-    /// What it is called in settings; of a coding, its registered name, too.
+    /// What it is called in settings.
     pub fn name(self) -> &'static str {
         match self {
             Form::Markdown => "markdown",
-            Form::Brotli => "br",
-            Form::Zstandard => "zstd",
-            Form::Gzip => "gzip",
-            Form::Avif => "avif",
-            Form::Webp => "webp",
-        }
-    }
-
-    /// What people call it.
-    pub fn title(self) -> &'static str {
-        match self {
-            Form::Markdown => "Markdown",
-            Form::Brotli => "Brotli",
-            Form::Zstandard => "Zstandard",
-            Form::Gzip => "gzip",
-            Form::Avif => "AVIF",
-            Form::Webp => "WebP",
-        }
-    }
-
-    /// The extension of its file name.
-    pub fn extension(self) -> &'static str {
-        match self {
-            Form::Markdown => "md",
-            Form::Brotli => "br",
-            Form::Zstandard => "zst",
-            Form::Gzip => "gz",
-            Form::Avif => "avif",
-            Form::Webp => "webp",
-        }
-    }
-
-    /// Its media type; `None` for a coding.
-    pub fn media_type(self) -> Option<&'static str> {
-        match self {
-            Form::Markdown => Some("text/markdown"),
-            Form::Avif => Some("image/avif"),
-            Form::Webp => Some("image/webp"),
-            Form::Brotli | Form::Zstandard | Form::Gzip => None,
+            Form::Coding(coding) => coding.name(),
+            Form::Image(format) => format.extension(),
         }
     }
 }
