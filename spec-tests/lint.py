@@ -32,10 +32,10 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+import environment
+from environment import ROOT, TARGET, Missing
+
 SITE = ROOT / "fixtures" / "sites" / "chart"
-TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
-REQUIREMENTS = Path(__file__).with_name("lint-requirements.txt")
 OLD_DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 # Notes that are no faults here: (name of the note, the answers, as a regular expression) → why.
@@ -48,29 +48,6 @@ EXPLAINED = {
     ("STATUS_URI_TOO_LONG", "long target"): "the target was too long on purpose",
     ("STATUS_VERSION_NOT_SUPPORTED", "version"): "the version was one that does not exist",
 }
-
-
-class Missing(Exception):
-    """A program or package is missing or did not start: exit status 2."""
-
-
-def with_httplint():
-    """Starts this program again in an environment that has httplint, unless it runs there already."""
-    home = TARGET / "httplint"
-    python, complete = home / "bin" / "python", home / "complete"
-    if Path(sys.prefix).resolve() == home.resolve():
-        return
-    wanted = REQUIREMENTS.read_text()
-    if not complete.is_file() or complete.read_text() != wanted:
-        shutil.rmtree(home, ignore_errors=True)
-        for command in ([sys.executable, "-m", "venv", home],
-                        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-                         "--requirement", REQUIREMENTS]):
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            if done.returncode:
-                raise Missing(f"{' '.join(map(str, command))}:\n{done.stdout}")
-        complete.write_text(wanted)
-    os.execv(python, [str(python), __file__, *sys.argv[1:]])
 
 
 # ----------------------------------------------------------------------- answers
@@ -268,7 +245,7 @@ def main():
         description=description, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--notes", action="store_true", help="print all notes, not only those that are faults")
     options = parser.parse_args()
-    with_httplint()
+    environment.enter("lint")
     work = Path(tempfile.mkdtemp(prefix="connegd-lint-"))
     try:
         with Server(work) as server:

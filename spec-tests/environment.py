@@ -1,0 +1,34 @@
+"""Environments of Python below the target directory, with packages in the versions that a file names."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
+
+
+class Missing(Exception):
+    """A program or package is missing or did not start: exit status 2."""
+
+
+def enter(name):
+    """Starts this program again where the packages of `spec-tests/NAME-requirements.txt` are, unless it runs there."""
+    home = TARGET / f"{name}-packages"
+    requirements = Path(__file__).with_name(f"{name}-requirements.txt")
+    python, complete = home / "bin" / "python", home / "complete"
+    if Path(sys.prefix).resolve() == home.resolve():
+        return
+    wanted = requirements.read_text()
+    if not complete.is_file() or complete.read_text() != wanted:
+        shutil.rmtree(home, ignore_errors=True)
+        for command in ([sys.executable, "-m", "venv", home],
+                        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+                         "--requirement", requirements]):
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            if done.returncode:
+                raise Missing(f"{' '.join(map(str, command))}:\n{done.stdout}")
+        complete.write_text(wanted)
+    os.execv(python, [str(python), *sys.argv])
