@@ -43,6 +43,11 @@ pub fn said(node: &Node, name: &str) -> Option<String> {
     attribute(node, name).map(|value| value.trim().to_string()).filter(|value| !value.is_empty())
 }
 
+/// The classes of an element.
+pub fn classes(node: &Node) -> Vec<String> {
+    attribute(node, "class").unwrap_or_default().split_ascii_whitespace().map(String::from).collect()
+}
+
 /// Sets an attribute.
 pub fn set_attribute(node: &Node, name: &str, value: &str) {
     let NodeData::Element { attrs, .. } = &node.data else { return };
@@ -83,6 +88,13 @@ pub fn children(node: &Node) -> Vec<Rc<Node>> {
 /// Takes a node's children away from it. Whoever moves them must: a node that is dropped empties all that is still below it.
 pub fn take_children(node: &Node) -> Vec<Rc<Node>> {
     std::mem::take(&mut *node.children.borrow_mut())
+}
+
+/// Takes away all below a node that is not to be kept, with what is in it.
+pub fn retain(node: &Rc<Node>, keep: &dyn Fn(&Rc<Node>) -> bool) {
+    let kept: Vec<_> = take_children(node).into_iter().filter(keep).collect();
+    kept.iter().for_each(|child| retain(child, keep));
+    set_children(node, kept);
 }
 
 /// All nodes below a node, in the order of the page.

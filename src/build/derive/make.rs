@@ -362,7 +362,9 @@ impl<'m> Maker<'m> {
             #[cfg(feature = "images")]
             &Conversion::Image(format, wanted) => image::converted(content, format, wanted, derive),
             #[cfg(not(feature = "images"))]
-            Conversion::Image(..) => Err("this mkroot was built without the feature `images`".into()),
+            Conversion::Image(format, _) => {
+                Err(format!("this mkroot cannot read {format:?}: it was built without `images`"))
+            }
         }
     }
 

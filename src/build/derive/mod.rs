@@ -13,7 +13,6 @@ mod front_matter;
 mod image;
 mod image_format;
 mod in_order;
-mod left_out;
 mod llms;
 mod make;
 mod page;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use markup5ever_rcdom::Node;
 
-use super::dom;
+use super::super::dom;
 
 /// What is left out of Markdown.
 pub struct LeftOut<'l> {
@@ -92,11 +92,21 @@ const CLASSES: &[&str] = &[
 
 fn is_added(node: &Rc<Node>) -> bool {
     let classes = dom::attribute(node, "class").unwrap_or_default();
-    classes.split_ascii_whitespace().any(|class| CLASSES.contains(&class)) && !is_heading(node)
+    let mut classes = classes.split_ascii_whitespace();
+    classes.any(|class| CLASSES.contains(&class) || (class == "lang" && is_beside_code(node))) && !is_heading(node)
 }
 
-/// Whether nobody sees this.
+/// Whether this stands in a block of code whose language its class says.
+fn is_beside_code(node: &Rc<Node>) -> bool {
+    let classes = dom::parent(node).map(|above| dom::classes(&above)).unwrap_or_default();
+    classes.iter().any(|class| class.starts_with("language-"))
+}
+
+/// Whether nobody sees this, not even by choosing a tab.
 pub fn is_hidden(node: &Rc<Node>) -> bool {
+    if dom::said(node, "role").as_deref() == Some("tabpanel") {
+        return false;
+    }
     let style = || dom::attribute(node, "style").unwrap_or_default().replace(' ', "").to_ascii_lowercase();
     dom::attribute(node, "hidden").is_some()
         || dom::attribute(node, "aria-hidden").as_deref() == Some("true")

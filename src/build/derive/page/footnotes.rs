@@ -1,0 +1,109 @@
+//! Footnotes: which links lead to one, and what is one, by what the generators of sites write.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use markup5ever_rcdom::{Node, NodeData};
+
+use super::super::dom;
+
+/// The footnotes of a content.
+#[derive(Default)]
+pub struct Footnotes {
+    /// What each is called, by its identifier.
+    labels: HashMap<String, String>,
+    /// The identifiers of the places that refer to them.
+    references: HashSet<String>,
+}
+
+impl Footnotes {
+    /// Those in `root` that something in it refers to.
+    pub fn of(root: &Rc<Node>) -> Footnotes {
+        let mut footnotes = Footnotes::default();
+        let ids: HashMap<_, _> =
+            dom::descendants(root).filter_map(|node| dom::said(&node, "id").map(|id| (id, node))).collect();
+        for link in dom::descendants(root).filter(|node| dom::name(node) == Some("a") && is_reference(node)) {
+            let Some(id) = place(&link) else { continue };
+            let label = label(&dom::text(&link));
+            let is_note = |note: &Rc<Node>| dom::is_one_of(note, &["li", "aside", "div", "p"]);
+            let (Some(note), Some(label)) = (ids.get(&id), label) else { continue };
+            if is_note(note) && !dom::ancestors(&link).any(|above| Rc::ptr_eq(&above, note)) {
+                footnotes.labels.insert(id, label);
+                let around = std::iter::once(link.clone()).chain(dom::ancestors(&link).take(2));
+                footnotes.references.extend(around.filter_map(|node| dom::said(&node, "id")));
+            }
+        }
+        footnotes
+    }
+
+    /// What the footnote is called to which this leads.
+    pub fn referred_to(&self, link: &Rc<Node>) -> Option<&str> {
+        self.labels.get(&place(link).filter(|_| is_reference(link))?).map(String::as_str)
+    }
+
+    /// What this is called, if it is a footnote.
+    pub fn defined_by(&self, note: &Rc<Node>) -> Option<&str> {
+        self.labels.get(&dom::said(note, "id").filter(|_| !self.labels.is_empty())?).map(String::as_str)
+    }
+
+    /// Whether this is a list of footnotes.
+    pub fn are_in(&self, list: &Rc<Node>) -> bool {
+        dom::is_one_of(list, &["ol", "ul"]) && dom::children(list).iter().any(|item| self.defined_by(item).is_some())
+    }
+
+    /// Takes away what leads from a footnote to where it is referred to, and what it is called.
+    pub fn strip(&self, note: &Rc<Node>, label: &str) {
+        let leads_back = |node: &Rc<Node>| {
+            dom::name(node) == Some("a") && place(node).is_some_and(|place| self.references.contains(&place))
+        };
+        dom::retain(note, &|node| !leads_back(node));
+        // The label comes before all other text; brackets may be around it.
+        let first = dom::descendants(note).find(|node| match &node.data {
+            NodeData::Text { contents } => !contents.borrow().trim().is_empty(),
+            _ => false,
+        });
+        let above = first.iter().flat_map(|text| dom::ancestors(text)).take_while(|above| !Rc::ptr_eq(above, note));
+        let stands_for_label =
+            |node: &Rc<Node>| dom::is_one_of(node, &["sup", "span", "a"]) && bare(&dom::text(node)) == label;
+        if let Some(found) = above.filter(stands_for_label).last() {
+            dom::retain(note, &|node| !Rc::ptr_eq(node, &found));
+        }
+        // Where the link back was all of it, brackets are left.
+        if let Some(rest) = dom::children(note).iter().find(|child| !dom::text(child).trim().is_empty())
+            && bare(&dom::text(rest)).is_empty()
+        {
+            dom::retain(note, &|node| !Rc::ptr_eq(node, rest));
+        }
+    }
+}
+
+/// Whether a link looks like one to a footnote.
+fn is_reference(link: &Rc<Node>) -> bool {
+    let says_so = dom::said(link, "role").is_some_and(|role| role == "doc-noteref")
+        || dom::attribute(link, "data-footnote-ref").is_some()
+        || dom::classes(link).iter().any(|class| matches!(&class[..], "footnote-ref" | "footnote-reference"));
+    says_so || dom::ancestors(link).take(2).any(|above| dom::name(&above) == Some("sup"))
+}
+
+/// The identifier to which a link leads, if that is in the same page.
+fn place(link: &Rc<Node>) -> Option<String> {
+    dom::said(link, "href")?.strip_prefix('#').map(String::from).filter(|place| !place.is_empty())
+}
+
+/// What a footnote is called by the text that refers to it.
+fn label(text: &str) -> Option<String> {
+    let text = text.trim().trim_matches(['[', ']', '(', ')']);
+    let is_one = |text: &str| {
+        !text.is_empty()
+            && text.len() <= 32
+            && text.chars().all(|character| character.is_alphanumeric() || "*†‡§-_.".contains(character))
+            // Arrows and the like are no names.
+            && text.chars().any(|character| character.is_alphanumeric() || "*†‡§".contains(character))
+    };
+    is_one(text).then(|| text.into())
+}
+
+/// A text without brackets and white space.
+fn bare(text: &str) -> String {
+    text.chars().filter(|character| !character.is_whitespace() && !"[]()".contains(*character)).collect()
+}

@@ -1,0 +1,60 @@
+//! A tree that was cleaned → Markdown, by `htmd`, and what is written otherwise here.
+
+use std::rc::Rc;
+
+use htmd::element_handler::{HandlerResult, Handlers};
+use htmd::options::{BulletListMarker, HrStyle, LinkStyle, Options};
+use htmd::{Element, HtmlToMarkdown};
+use markup5ever_rcdom::Node;
+
+use super::super::dom;
+use super::table;
+
+/// The name of elements whose text is Markdown already. Pages have none of these: see `clean`.
+pub const RAW: &str = "raw-markdown";
+
+/// Text that is Markdown already.
+pub fn raw(markdown: &str) -> Rc<Node> {
+    dom::element(RAW, vec![dom::text_node(markdown)])
+}
+
+/// All that is in `root` as Markdown.
+pub fn to_markdown(root: &Rc<Node>) -> String {
+    let options = Options {
+        bullet_list_marker: BulletListMarker::Dash,
+        ul_bullet_spacing: 1,
+        ol_number_spacing: 1,
+        hr_style: HrStyle::Asterisks,
+        link_style: LinkStyle::InlinedPreferAutolinks,
+        ..Options::default()
+    };
+    let converter = HtmlToMarkdown::builder()
+        .options(options)
+        .add_handler(vec![RAW], |_: &dyn Handlers, element: Element<'_>| Some(dom::text(element.node).into()))
+        .add_handler(vec!["del", "s", "strike"], struck)
+        .add_handler(vec!["sub", "sup"], raised)
+        .add_handler(vec!["table"], table::written)
+        .build();
+    converter.tree_to_markdown(root)
+}
+
+/// What does not hold any more (GFM, section 6.5). Whole blocks keep their form.
+fn struck(handlers: &dyn Handlers, element: Element<'_>) -> Option<HandlerResult> {
+    let content = handlers.walk_children(element.node).content;
+    let text = content.trim();
+    if text.is_empty() || text.contains("\n\n") {
+        return Some(content.into());
+    }
+    Some(content.replacen(text, &format!("~~{text}~~"), 1).into())
+}
+
+/// What stands lower or higher, which Markdown has no signs for: x² is not x2.
+fn raised(handlers: &dyn Handlers, element: Element<'_>) -> Option<HandlerResult> {
+    let content = handlers.walk_children(element.node).content;
+    let text = content.trim();
+    // What stands for a footnote says so by itself.
+    if text.is_empty() || text.starts_with("[^") {
+        return Some(text.into());
+    }
+    Some(format!("<{0}>{text}</{0}>", element.tag).into())
+}
