@@ -79,7 +79,8 @@ const CLASSES: &[&str] = &[
     "rouge-gutter",
     "src-line-numbers",
     "test-arrow",
-    // Texts that are not seen, or say what is to be done.
+    // Texts that are not seen, or only if asked for, or say what is to be done.
+    "boring",
     "hideme",
     "mw-editsection",
     "noprint",

@@ -304,6 +304,10 @@ mod tests {
             ("<pre>a<button>Copy</button></pre>", "```\na\n```"),
             ("<div class=language-js><span class=lang>js</span><pre>a</pre></div>", "```js\na\n```"),
             ("<p><span class=lang>js</span>", "js"),
+            (
+                "<pre><code><span class=boring>fn main() {\n</span>a\n<span class=boring>}</span></code></pre>",
+                "```\na\n```",
+            ),
         ] {
             assert_eq!(body(&format!("<main>{code}<p>z")), format!("{expected}\n\nz"), "{code}");
         }
@@ -356,6 +360,7 @@ mod tests {
     fn what_markdown_has_no_signs_for() {
         for (html, expected) in [
             ("x<sup>2</sup> H<sub>2</sub>O<sup></sup>", "x<sup>2</sup> H<sub>2</sub>O"),
+            ("<p><b><sup>Syntax</sup></b><p>x", "**Syntax**\n\nx"),
             ("a <del>b</del> <s>c </s>d", "a ~~b~~ ~~c~~ d"),
             ("<del><p>a<p>b</del>", "a\n\nb"),
             (

@@ -52,8 +52,9 @@ fn struck(handlers: &dyn Handlers, element: Element<'_>) -> Option<HandlerResult
 fn raised(handlers: &dyn Handlers, element: Element<'_>) -> Option<HandlerResult> {
     let content = handlers.walk_children(element.node).content;
     let text = content.trim();
-    // What stands for a footnote says so by itself.
-    if text.is_empty() || text.starts_with("[^") {
+    let is_alone = || dom::parent(element.node).is_some_and(|above| dom::line(&above) == dom::line(element.node));
+    // What stands for a footnote says so by itself, and what stands beside nothing is only small.
+    if text.is_empty() || text.starts_with("[^") || is_alone() {
         return Some(text.into());
     }
     Some(format!("<{0}>{text}</{0}>", element.tag).into())
