@@ -200,6 +200,8 @@ fn clause_links_tell_of_the_other_form() {
         assert!(response.text().contains(&format!("url: \"{canonical}\"")), "{target}");
     }
     assert!(accepting(&named, "/", "text/markdown").text().contains("(https://example.org/sub/install.html)"));
+    let alternate = "</sub/docs/intro.html.md>; rel=\"alternate\"; type=\"text/markdown\"";
+    assert_eq!(accepting(&named, "/docs/intro", "text/html").field("Link"), Some(alternate));
 }
 
 #[test]

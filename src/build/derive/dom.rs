@@ -43,9 +43,12 @@ pub fn said(node: &Node, name: &str) -> Option<String> {
     attribute(node, name).map(|value| value.trim().to_string()).filter(|value| !value.is_empty())
 }
 
-/// The classes of an element.
-pub fn classes(node: &Node) -> Vec<String> {
-    attribute(node, "class").unwrap_or_default().split_ascii_whitespace().map(String::from).collect()
+/// Whether one of an element's classes is meant.
+pub fn has_class(node: &Node, is_meant: impl Fn(&str) -> bool) -> bool {
+    let NodeData::Element { attrs, .. } = &node.data else { return false };
+    let attributes = attrs.borrow();
+    let classes = attributes.iter().find(|attribute| &*attribute.name.local == "class");
+    classes.is_some_and(|classes| classes.value.split_ascii_whitespace().any(is_meant))
 }
 
 /// Sets an attribute.

@@ -27,6 +27,7 @@ use std::sync::mpsc::Sender;
 
 use url::Url;
 
+use settings::url_of;
 pub use settings::{Derive, Form, Table};
 
 use super::config::{Config, Configs};
@@ -201,7 +202,7 @@ impl Attaching<'_, '_> {
                 let all = [&[own], self.site.beside(own)].concat();
                 self.site.add_beside(wanted.number, &all);
             }
-            self.link(wanted.number, own, &place.canonical);
+            self.link(wanted, own, &place.canonical);
         }
         page
     }
@@ -235,7 +236,7 @@ impl Attaching<'_, '_> {
             }
         }
         let (front_matter, length) = self.results.pages.get(&number).cloned().unwrap_or_default();
-        self.link(number, made, front_matter.url.as_ref().unwrap_or(&place.canonical));
+        self.link(wanted, made, front_matter.url.as_ref().unwrap_or(&place.canonical));
         if derive.tokens {
             self.add_lines(made, "X-Markdown-Tokens", &length.div_ceil(TOKEN).to_string());
         }
@@ -259,10 +260,14 @@ impl Attaching<'_, '_> {
     }
 
     /// Lets a page and its Markdown tell of each other.
-    fn link(&mut self, page: usize, markdown: usize, canonical: &str) {
+    fn link(&mut self, wanted: &Wanted<'_>, markdown: usize, canonical: &str) {
         if let Some(address) = self.site.address(markdown) {
-            let reference = String::from_utf8_lossy(&escaped(address)).into_owned();
-            self.add_lines(page, "Link", &format!("<{reference}>; rel=\"alternate\"; type=\"text/markdown\""));
+            // Below the site's path, if it is known; the host is that of whoever asks, who may look at a trial.
+            let reference = match &wanted.config.derive.site_url {
+                Some(root) => url_of(root, address).path().to_string(),
+                None => String::from_utf8_lossy(&escaped(address)).into_owned(),
+            };
+            self.add_lines(wanted.number, "Link", &format!("<{reference}>; rel=\"alternate\"; type=\"text/markdown\""));
         }
         // The author's can be that of several pages.
         if self.site.lines(markdown).is_empty() {

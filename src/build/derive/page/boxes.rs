@@ -23,8 +23,7 @@ const NOTES: &[&str] = &[
 
 /// Whether this is a note in a box.
 pub fn is_note(node: &Rc<Node>) -> bool {
-    dom::is_one_of(node, &["div", "aside", "section"])
-        && dom::classes(node).iter().any(|class| NOTES.contains(&&class[..]))
+    dom::is_one_of(node, &["div", "aside", "section"]) && dom::has_class(node, |class| NOTES.contains(&class))
 }
 
 /// Puts the title of a note, which is its first element, in bold.
@@ -39,9 +38,10 @@ pub fn mark_title(note: &Rc<Node>) {
 }
 
 fn is_title(node: &Rc<Node>) -> bool {
-    let names_it =
-        |class: &String| ["title", "heading", "header"].iter().any(|word| class.to_lowercase().contains(word));
-    dom::classes(node).iter().any(names_it)
+    dom::has_class(node, |class| {
+        let class = class.to_ascii_lowercase();
+        ["title", "heading", "header"].iter().any(|word| class.contains(word))
+    })
 }
 
 /// A paragraph in bold.
@@ -70,18 +70,17 @@ pub fn take_apart_tabs(node: &Rc<Node>) {
 /// Python-Markdown and VitePress have lists of labels; all others are by the book (WAI-ARIA 1.2).
 fn is_list_of_tabs(node: &Rc<Node>) -> bool {
     dom::said(node, "role").as_deref() == Some("tablist")
-        || dom::classes(node).iter().any(|class| matches!(&class[..], "tabbed-labels" | "tabs"))
+        || dom::has_class(node, |class| matches!(class, "tabbed-labels" | "tabs"))
 }
 
 /// What is behind tabs, in the order of the page, without what is in these.
 fn panels(node: &Rc<Node>, list: &Rc<Node>) -> Vec<Rc<Node>> {
     let mut found = Vec::new();
     for child in dom::children(node).into_iter().filter(|child| !Rc::ptr_eq(child, list)) {
-        let classes = dom::classes(&child);
-        let has_class = |name: &str| classes.iter().any(|class| class == name);
-        if dom::said(&child, "role").as_deref() == Some("tabpanel") || has_class("tabbed-block") {
+        let is_called = |name: &str| dom::has_class(&child, |class| class == name);
+        if dom::said(&child, "role").as_deref() == Some("tabpanel") || is_called("tabbed-block") {
             found.push(child);
-        } else if has_class("blocks") {
+        } else if is_called("blocks") {
             found.extend(dom::children(&child).into_iter().filter(|block| dom::is_element(block)));
         } else {
             found.extend(panels(&child, list));

@@ -11,7 +11,7 @@ use super::code;
 use super::footnotes::Footnotes;
 use super::head::Links;
 use super::left_out::{self, LeftOut};
-use super::{holds_blocks, says_something, table, write};
+use super::{holds_blocks, is_block, says_something, table, write};
 
 /// Takes out of a page what is of no use in Markdown, and puts the rest so that it can be written down.
 pub struct Cleaner<'c> {
@@ -40,13 +40,16 @@ impl Cleaner<'_> {
             NodeData::Element { name, .. } => name.local.clone(),
             _ => return,
         };
-        if let Some(label) = self.footnotes.defined_by(&node) {
-            return kept.push(self.footnote(&node, label));
-        }
         if &*name == "input" {
             return kept.extend(checkbox(&node));
         }
-        if self.left_out.contains(&node) || (self.loosely && self.is_around(&node)) {
+        if self.left_out.contains(&node) {
+            return;
+        }
+        if let Some(label) = self.footnotes.defined_by(&node) {
+            return kept.push(self.footnote(&node, label));
+        }
+        if self.loosely && self.is_around(&node) {
             return;
         }
         match &*name {
@@ -73,7 +76,7 @@ impl Cleaner<'_> {
         match &*name {
             "a" => self.link(node, kept),
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" if dom::line(&node).is_empty() && !has_image(&node) => {}
-            "dt" if dom::classes(&node).iter().any(|class| class == "sig") => {
+            "dt" if dom::has_class(&node, |class| class == "sig") => {
                 let code = dom::element("code", vec![dom::text_node(&dom::line(&node))]);
                 dom::set_children(&node, vec![dom::element("strong", vec![code])]);
                 kept.push(node);
@@ -87,6 +90,12 @@ impl Cleaner<'_> {
             "code" | "kbd" | "samp" | "tt" => kept.push(code::in_line(node)),
             "ol" | "ul" if are_footnotes => kept.extend(dom::take_children(&node)),
             write::RAW => kept.extend(dom::take_children(&node)),
+            // A badge keeps its distance by a style.
+            "span"
+                if dom::has_class(&node, |class| class == "stab" || class.to_ascii_lowercase().contains("badge")) =>
+            {
+                kept.extend([dom::text_node(" "), node, dom::text_node(" ")]);
+            }
             _ if boxes::is_note(&node) => {
                 boxes::mark_title(&node);
                 kept.push(dom::element("blockquote", dom::take_children(&node)));
@@ -131,6 +140,11 @@ impl Cleaner<'_> {
             Some(place) if place == "#" || (place.starts_with('#') && in_heading()) => {
                 kept.extend(dom::take_children(&node))
             }
+            // Markdown's links are within a line.
+            Some(target) if holds_blocks(&node) => {
+                link_first(&node, &target);
+                kept.extend(dom::take_children(&node));
+            }
             Some(target) => {
                 dom::set_attribute(&node, "href", &target);
                 kept.push(node);
@@ -174,8 +188,29 @@ impl Cleaner<'_> {
     }
 }
 
+/// Makes the first line in `node` that says something a link.
+fn link_first(node: &Rc<Node>, target: &str) {
+    let mut children = dom::take_children(node);
+    let says = |child: &Rc<Node>| says_something(&dom::text(child)) || is_image(child) || has_image(child);
+    if let Some(first) = children.iter().position(says) {
+        if is_block(&children[first]) || holds_blocks(&children[first]) {
+            link_first(&children[first], target);
+        } else {
+            let in_line = children[first..].iter().take_while(|child| !is_block(child) && !holds_blocks(child)).count();
+            let link = dom::element("a", children.drain(first..first + in_line).collect());
+            dom::set_attribute(&link, "href", target);
+            children.insert(first, link);
+        }
+    }
+    dom::set_children(node, children);
+}
+
+fn is_image(node: &Rc<Node>) -> bool {
+    dom::name(node) == Some("img")
+}
+
 fn has_image(node: &Rc<Node>) -> bool {
-    dom::descendants(node).any(|node| dom::name(&node) == Some("img"))
+    dom::descendants(node).any(|node| is_image(&node))
 }
 
 /// What a picture without a source is called.
@@ -194,7 +229,7 @@ fn checkbox(input: &Rc<Node>) -> Option<Rc<Node>> {
 
 /// A formula in TeX that a script would find by the signs around it.
 fn delimited_formula(node: &Rc<Node>) -> Option<Rc<Node>> {
-    if !dom::classes(node).iter().any(|class| matches!(&class[..], "math" | "arithmatex")) {
+    if !dom::has_class(node, |class| matches!(class, "math" | "arithmatex")) {
         return None;
     }
     let text = dom::line(node);

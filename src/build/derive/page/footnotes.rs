@@ -20,14 +20,18 @@ impl Footnotes {
     /// Those in `root` that something in it refers to.
     pub fn of(root: &Rc<Node>) -> Footnotes {
         let mut footnotes = Footnotes::default();
-        let ids: HashMap<_, _> =
-            dom::descendants(root).filter_map(|node| dom::said(&node, "id").map(|id| (id, node))).collect();
-        for link in dom::descendants(root).filter(|node| dom::name(node) == Some("a") && is_reference(node)) {
-            let Some(id) = place(&link) else { continue };
-            let label = label(&dom::text(&link));
-            let is_note = |note: &Rc<Node>| dom::is_one_of(note, &["li", "aside", "div", "p"]);
-            let (Some(note), Some(label)) = (ids.get(&id), label) else { continue };
-            if is_note(note) && !dom::ancestors(&link).any(|above| Rc::ptr_eq(&above, note)) {
+        let links = dom::descendants(root).filter(|node| dom::name(node) == Some("a"));
+        let links = links.filter_map(|link| place(&link).filter(|_| is_reference(&link)).map(|place| (link, place)));
+        let links: Vec<_> = links.collect();
+        // Most pages have none.
+        if links.is_empty() {
+            return footnotes;
+        }
+        let notes = dom::descendants(root).filter(|node| dom::is_one_of(node, &["li", "aside", "div", "p"]));
+        let notes: HashMap<_, _> = notes.filter_map(|note| dom::said(&note, "id").map(|id| (id, note))).collect();
+        for (link, id) in links {
+            let (Some(note), Some(label)) = (notes.get(&id), label(&dom::text(&link))) else { continue };
+            if !dom::ancestors(&link).any(|above| Rc::ptr_eq(&above, note)) {
                 footnotes.labels.insert(id, label);
                 let around = std::iter::once(link.clone()).chain(dom::ancestors(&link).take(2));
                 footnotes.references.extend(around.filter_map(|node| dom::said(&node, "id")));
@@ -81,7 +85,7 @@ impl Footnotes {
 fn is_reference(link: &Rc<Node>) -> bool {
     let says_so = dom::said(link, "role").is_some_and(|role| role == "doc-noteref")
         || dom::attribute(link, "data-footnote-ref").is_some()
-        || dom::classes(link).iter().any(|class| matches!(&class[..], "footnote-ref" | "footnote-reference"));
+        || dom::has_class(link, |class| matches!(class, "footnote-ref" | "footnote-reference"));
     says_so || dom::ancestors(link).take(2).any(|above| dom::name(&above) == Some("sup"))
 }
 

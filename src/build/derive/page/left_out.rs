@@ -88,19 +88,18 @@ const CLASSES: &[&str] = &[
     "screen-reader-text",
     "sr-only",
     "tooltip",
+    "viewcode-link",
     "visually-hidden",
 ];
 
 fn is_added(node: &Rc<Node>) -> bool {
-    let classes = dom::attribute(node, "class").unwrap_or_default();
-    let mut classes = classes.split_ascii_whitespace();
-    classes.any(|class| CLASSES.contains(&class) || (class == "lang" && is_beside_code(node))) && !is_heading(node)
+    let is_meant = |class: &str| CLASSES.contains(&class) || (class == "lang" && is_beside_code(node));
+    dom::has_class(node, is_meant) && !is_heading(node)
 }
 
 /// Whether this stands in a block of code whose language its class says.
 fn is_beside_code(node: &Rc<Node>) -> bool {
-    let classes = dom::parent(node).map(|above| dom::classes(&above)).unwrap_or_default();
-    classes.iter().any(|class| class.starts_with("language-"))
+    dom::parent(node).is_some_and(|above| dom::has_class(&above, |class| class.starts_with("language-")))
 }
 
 /// Whether nobody sees this, not even by choosing a tab.

@@ -106,9 +106,13 @@ fn content(tree: &Rc<Node>, selectors: Option<&Selectors>, left_out: &LeftOut<'_
         let mut articles = dom::descendants(node).filter(|node| dom::name(node) == Some("article") && is_shown(node));
         articles.next().filter(|_| articles.next().is_none())
     };
-    if let Some(main) = dom::descendants(tree).find(|node| is_main(node) && is_shown(node) && weight(node) > 0) {
-        // Beside the article there often are lists of contents and links to what is next.
-        let article = the_article(&main).filter(|article| weight(article) * 2 > weight(&main));
+    // Headings may be links to themselves, which weigh nothing.
+    let holds_something = |node: &Rc<Node>| weight(node) > 0 || first_heading(node).is_some();
+    if let Some(main) = dom::descendants(tree).find(|node| is_main(node) && is_shown(node) && holds_something(node)) {
+        // Beside the article there often are lists of contents and links to what is next, but not the page's heading.
+        let has_h1 = |node: &Rc<Node>| dom::descendants(node).any(|node| dom::name(&node) == Some("h1"));
+        let is_all = |article: &Rc<Node>| weight(article) * 2 > weight(&main) && has_h1(article) == has_h1(&main);
+        let article = the_article(&main).filter(is_all);
         return (article.unwrap_or(main), false);
     }
     if let Some(article) = the_article(tree).filter(|article| weight(article) * 2 > whole) {
@@ -150,27 +154,33 @@ fn weigh(node: &Rc<Node>, aside: bool, left_out: &LeftOut<'_>, weights: &mut Has
     weight
 }
 
-/// Whether what is in this cannot stand within a line.
+/// Elements that cannot stand within a line.
+const BLOCKS: &[&str] = &[
+    "blockquote",
+    "div",
+    "dl",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "li",
+    "ol",
+    "p",
+    "pre",
+    "section",
+    "table",
+    "ul",
+];
+
+fn is_block(node: &Rc<Node>) -> bool {
+    dom::is_one_of(node, BLOCKS)
+}
+
 fn holds_blocks(node: &Rc<Node>) -> bool {
-    const BLOCKS: &[&str] = &[
-        "blockquote",
-        "div",
-        "dl",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "hr",
-        "ol",
-        "p",
-        "pre",
-        "section",
-        "table",
-        "ul",
-    ];
-    dom::descendants(node).any(|below| dom::is_one_of(&below, BLOCKS))
+    dom::descendants(node).any(|below| is_block(&below))
 }
 
 fn says_something(text: &str) -> bool {
@@ -218,6 +228,9 @@ mod tests {
             assert!(found.starts_with("Long enough") || found.contains("[n]"), "{html}: {found}");
             assert_eq!(!found.contains(" n") && !found.contains("\nn"), expected, "{html}: {found}");
         }
+        assert_eq!(body(&format!("<main><h1>h</h1><article>{text}</article></main>")).find("# h"), Some(0));
+        // Even a single heading, which links to itself.
+        assert_eq!(body("<h1>n</h1><main><h1 id=a><a href=#a>h</a></h1></main>"), "# h");
     }
 
     #[test]
@@ -255,6 +268,16 @@ mod tests {
             ("<a href=x title=tip>t</a>", "[t](/docs/x)"),
             ("<code><a href=x>t</a></code>", "[`t`](/docs/x)"),
             ("<code>a<a href=x>t</a></code>", "`at`"),
+            // Or it would be an image.
+            ("T: !<a href=x>t</a>", "T: \\![t](/docs/x)"),
+            ("<i>!</i> x <b>y!</b><i><a href=x>t</a></i>", "*!* x **y\\!***[t](/docs/x)*"),
+            ("y! <a href=x>t</a>", "y! [t](/docs/x)"),
+            ("<code>!</code><a href=x>t</a>", "`!`[t](/docs/x)"),
+            // A card is a link with all that is in it.
+            ("</p><a href=x><h2><svg></svg> t</h2><p>u</p></a>", "## [t](/docs/x)\n\nu"),
+            ("</p><a href=x><div><img src=y alt=c></div><div>t</div></a>", "[![c](/docs/y)](/docs/x)\n\nt"),
+            ("</p><a href=x>t <b>u</b><div>v</div></a>", "[t **u**](/docs/x)\n\nv"),
+            ("y!<p><a href=x>t</a>", "y!\n\n[t](/docs/x)"),
         ] {
             assert_eq!(body(&format!("<main><p>{link}")), expected, "{link}");
         }
@@ -359,6 +382,7 @@ mod tests {
     #[test]
     fn what_markdown_has_no_signs_for() {
         for (html, expected) in [
+            ("<a href=x>t</a><span class='stab x'>new</span><span class=VPBadge>tip</span>s", "[t](/docs/x) new tip s"),
             ("x<sup>2</sup> H<sub>2</sub>O<sup></sup>", "x<sup>2</sup> H<sub>2</sub>O"),
             ("<p><b><sup>Syntax</sup></b><p>x", "**Syntax**\n\nx"),
             ("a <del>b</del> <s>c </s>d", "a ~~b~~ ~~c~~ d"),
@@ -371,6 +395,10 @@ mod tests {
             ("<span class='math notranslate'>\\(x_1\\)</span>", "`$x_1$`"),
             ("<div class=arithmatex>\\[x_1\\]</div>", "`$$x_1$$`"),
             ("<dl><dt class='sig py'><span>f</span>(<em>x</em>)<dd>m</dl>", "**`f(x)`**\n\nm"),
+            (
+                "<dl><dt class=sig>f<a href=m.html><span class=viewcode-link>[source]</span></a><dd>m</dl>",
+                "**`f`**\n\nm",
+            ),
             ("<raw-markdown>*a*</raw-markdown>", "\\*a\\*"),
         ] {
             assert_eq!(body(&format!("<main>{html}</main>")), expected, "{html}");

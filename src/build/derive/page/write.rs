@@ -5,7 +5,7 @@ use std::rc::Rc;
 use htmd::element_handler::{HandlerResult, Handlers};
 use htmd::options::{BulletListMarker, HrStyle, LinkStyle, Options};
 use htmd::{Element, HtmlToMarkdown};
-use markup5ever_rcdom::Node;
+use markup5ever_rcdom::{Node, NodeData};
 
 use super::super::dom;
 use super::table;
@@ -35,7 +35,47 @@ pub fn to_markdown(root: &Rc<Node>) -> String {
         .add_handler(vec!["sub", "sup"], raised)
         .add_handler(vec!["table"], table::written)
         .build();
+    keep_links_from_being_images(root);
     converter.tree_to_markdown(root)
+}
+
+/// Elements that stand within a line.
+const IN_LINE: &[&str] = &[
+    "a", "abbr", "b", "bdi", "bdo", "cite", "del", "dfn", "em", "font", "i", "ins", "mark", "q", "s", "small", "span",
+    "strike", "strong", "sub", "sup", "time", "u", "var",
+];
+
+/// Escapes exclamation marks right before links, which would be images with them.
+fn keep_links_from_being_images(root: &Rc<Node>) {
+    let mut before: Option<Rc<Node>> = None;
+    for node in dom::descendants(root) {
+        match (&node.data, dom::name(&node)) {
+            (NodeData::Text { .. }, _) => before = Some(node),
+            (_, Some("a" | RAW)) => {
+                if let Some(text) = before.take() {
+                    escape_last_mark(&text);
+                }
+            }
+            (_, Some(name)) if IN_LINE.contains(&name) => {}
+            _ => before = None,
+        }
+    }
+}
+
+fn escape_last_mark(text: &Rc<Node>) {
+    let NodeData::Text { contents } = &text.data else { return };
+    let Some(parent) = dom::parent(text) else { return };
+    let Some(rest) = contents.borrow().strip_suffix('!').map(String::from) else { return };
+    // In code nothing is escaped.
+    if dom::name(&parent).is_none_or(|name| matches!(name, RAW | "code" | "pre")) {
+        return;
+    }
+    contents.replace(rest.into());
+    let mut children = dom::take_children(&parent);
+    if let Some(place) = children.iter().position(|child| Rc::ptr_eq(child, text)) {
+        children.insert(place + 1, raw("\\!"));
+    }
+    dom::set_children(&parent, children);
 }
 
 /// What does not hold any more (GFM, section 6.5). Whole blocks keep their form.
