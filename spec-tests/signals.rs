@@ -102,8 +102,9 @@ fn who_is_told_a_second_time_does_not_wait_for_answers() {
         server.signal(Signal::INT);
         manager.wait_for("STOPPING=1");
         server.signal(second);
-        assert!(download.drain() < 32 << 20);
-        let messages = server.messages();
+        // Not read before the server has ended: on a busy machine all of it could be had until the server hears the signal.
+        let messages = server.last_messages();
         assert!(messages.contains("1 answer was still on the way after "), "{messages}");
+        assert!(download.drain() < 32 << 20);
     }
 }

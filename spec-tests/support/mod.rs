@@ -257,9 +257,14 @@ impl Server {
         self.request("GET", target, fields)
     }
 
-    /// What it says on stderr until it ends, if that is a pipe.
-    pub fn messages(mut self) -> String {
+    /// Ends it, and returns what it has said on stderr, if that is a pipe.
+    pub fn messages(self) -> String {
         self.terminate();
+        self.last_messages()
+    }
+
+    /// What it says on stderr until it ends of itself, if that is a pipe.
+    pub fn last_messages(mut self) -> String {
         let mut messages = String::new();
         let stderr = self.child.stderr.as_mut().expect("a pipe");
         stderr.read_to_string(&mut messages).expect("messages");
