@@ -82,8 +82,12 @@ impl Cleaner<'_> {
                 kept.push(node);
             }
             "dt" | "summary" if !holds_blocks(&node) => {
-                let strong = dom::element("strong", dom::take_children(&node));
-                dom::set_children(&node, vec![strong]);
+                let mut children = dom::take_children(&node);
+                // Or the space would stand outside of the signs.
+                let is_blank = |child: &Rc<Node>| !dom::is_element(child) && dom::text(child).trim().is_empty();
+                children.truncate(children.iter().rposition(|child| !is_blank(child)).map_or(0, |last| last + 1));
+                children.drain(..children.iter().position(|child| !is_blank(child)).unwrap_or(0));
+                dom::set_children(&node, vec![dom::element("strong", children)]);
                 kept.push(node);
             }
             "table" => table::add(node, kept),

@@ -345,6 +345,7 @@ mod tests {
             ("<table><tr><td><p>1</table>", "1"),
             ("<ul><li>a<ol><li>b<li>c</ol><li>d</ul>", "- a\n  1. b\n  2. c\n- d"),
             ("<dl><dt>T<dd>m</dl>", "**T**\n\nm"),
+            ("<dl><dt> <a id=x></a> <code>T</code> <dd>m</dl>", "**`T`**\n\nm"),
             ("<details><summary>S</summary><p>m</details>", "**S**\n\nm"),
             ("<details><summary><h3>S</h3></summary><p>m</details>", "### S\n\nm"),
             ("<math alttext='x^2'><mi>x</mi></math>", "`$x^2$`"),
