@@ -101,12 +101,15 @@ def content_of(html):
     main = lxml.html.document_fromstring(html).xpath("//main[not(@hidden)] | //*[@role='main']")
     if not main:
         return None
-    for done in main[0].xpath(".//li//input[@type='checkbox'][@checked]"):
+    # Beside the only article are lists of contents and the like.
+    articles = main[0].xpath(".//article[not(@hidden)]")
+    content = articles[0] if len(articles) == 1 and articles[0].xpath(".//h1") else main[0]
+    for done in content.xpath(".//li//input[@type='checkbox'][@checked]"):
         done.tail = f" x {done.tail or ''}"
-    for found in main[0].xpath(" | ".join(f".//{path}" for path in LEFT_OUT)):
+    for found in content.xpath(" | ".join(f".//{path}" for path in LEFT_OUT)):
         if found.getparent() is not None:
             found.drop_tree()
-    return main[0]
+    return content
 
 
 def rendered(markdown):
@@ -116,6 +119,9 @@ def rendered(markdown):
     from mdit_py_plugins.footnote import footnote_plugin
     body = markdown.decode().partition("\n---\n")[2]
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"]).use(footnote_plugin)
+    # Footnotes are called as in the page, where chapters may count anew; else they would be counted by their order.
+    parser.add_render_rule("footnote_caption", lambda _self, tokens, index, _options, _environment:
+                           re.sub(r"-\d+$", "", tokens[index].meta["label"]))
     return lxml.html.fragment_fromstring(parser.render(body), create_parent="div")
 
 

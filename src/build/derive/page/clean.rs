@@ -8,7 +8,7 @@ use super::super::dom;
 use super::super::text::one_line;
 use super::boxes;
 use super::code;
-use super::footnotes::Footnotes;
+use super::footnotes::{Footnotes, Label};
 use super::head::Links;
 use super::left_out::{self, LeftOut};
 use super::{holds_blocks, is_block, says_something, table, write};
@@ -109,14 +109,14 @@ impl Cleaner<'_> {
     }
 
     /// A footnote, as a block that begins with its label.
-    fn footnote(&self, note: &Rc<Node>, label: &str) -> Rc<Node> {
+    fn footnote(&self, note: &Rc<Node>, label: &Label) -> Rc<Node> {
         self.footnotes.strip(note, label);
         self.clean_children(note);
         let block = dom::element("div", dom::take_children(note));
         let paragraph = dom::children(&block).into_iter().find(|child| dom::is_element(child));
         let first = paragraph.filter(|child| dom::name(child) == Some("p")).unwrap_or_else(|| block.clone());
         let mut children = dom::take_children(&first);
-        children.insert(0, write::raw(&format!("[^{label}]: ")));
+        children.insert(0, write::raw(&format!("[^{}]: ", label.unique)));
         dom::set_children(&first, children);
         block
     }

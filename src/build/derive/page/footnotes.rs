@@ -11,9 +11,17 @@ use super::super::dom;
 #[derive(Default)]
 pub struct Footnotes {
     /// What each is called, by its identifier.
-    labels: HashMap<String, String>,
+    labels: HashMap<String, Label>,
     /// The identifiers of the places that refer to them.
     references: HashSet<String>,
+}
+
+/// What a footnote is called.
+pub struct Label {
+    /// In the page, where several can be called the same.
+    pub shown: String,
+    /// In Markdown.
+    pub unique: String,
 }
 
 impl Footnotes {
@@ -29,10 +37,18 @@ impl Footnotes {
         }
         let notes = dom::descendants(root).filter(|node| dom::is_one_of(node, &["li", "aside", "div", "p"]));
         let notes: HashMap<_, _> = notes.filter_map(|note| dom::said(&note, "id").map(|id| (id, note))).collect();
+        let mut taken = HashSet::new();
         for (link, id) in links {
-            let (Some(note), Some(label)) = (notes.get(&id), label(&dom::text(&link))) else { continue };
+            let (Some(note), Some(shown)) = (notes.get(&id), label(&dom::text(&link))) else { continue };
             if !dom::ancestors(&link).any(|above| Rc::ptr_eq(&above, note)) {
-                footnotes.labels.insert(id, label);
+                // Chapters count anew.
+                let numbered = (2..).map(|number| format!("{shown}-{number}"));
+                let mut labels = std::iter::once(shown.clone()).chain(numbered);
+                if !footnotes.labels.contains_key(&id)
+                    && let Some(unique) = labels.find(|label| taken.insert(label.clone()))
+                {
+                    footnotes.labels.insert(id, Label { shown, unique });
+                }
                 let around = std::iter::once(link.clone()).chain(dom::ancestors(&link).take(2));
                 footnotes.references.extend(around.filter_map(|node| dom::said(&node, "id")));
             }
@@ -42,12 +58,12 @@ impl Footnotes {
 
     /// What the footnote is called to which this leads.
     pub fn referred_to(&self, link: &Rc<Node>) -> Option<&str> {
-        self.labels.get(&place(link).filter(|_| is_reference(link))?).map(String::as_str)
+        self.labels.get(&place(link).filter(|_| is_reference(link))?).map(|label| &label.unique[..])
     }
 
     /// What this is called, if it is a footnote.
-    pub fn defined_by(&self, note: &Rc<Node>) -> Option<&str> {
-        self.labels.get(&dom::said(note, "id").filter(|_| !self.labels.is_empty())?).map(String::as_str)
+    pub fn defined_by(&self, note: &Rc<Node>) -> Option<&Label> {
+        self.labels.get(&dom::said(note, "id").filter(|_| !self.labels.is_empty())?)
     }
 
     /// Whether this is a list of footnotes.
@@ -56,7 +72,7 @@ impl Footnotes {
     }
 
     /// Takes away what leads from a footnote to where it is referred to, and what it is called.
-    pub fn strip(&self, note: &Rc<Node>, label: &str) {
+    pub fn strip(&self, note: &Rc<Node>, label: &Label) {
         let leads_back = |node: &Rc<Node>| {
             dom::name(node) == Some("a") && place(node).is_some_and(|place| self.references.contains(&place))
         };
@@ -68,7 +84,7 @@ impl Footnotes {
         });
         let above = first.iter().flat_map(|text| dom::ancestors(text)).take_while(|above| !Rc::ptr_eq(above, note));
         let stands_for_label =
-            |node: &Rc<Node>| dom::is_one_of(node, &["sup", "span", "a"]) && bare(&dom::text(node)) == label;
+            |node: &Rc<Node>| dom::is_one_of(node, &["sup", "span", "a"]) && bare(&dom::text(node)) == label.shown;
         if let Some(found) = above.filter(stands_for_label).last() {
             dom::retain(note, &|node| !Rc::ptr_eq(node, &found));
         }

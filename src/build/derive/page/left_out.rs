@@ -55,6 +55,7 @@ const CLASSES: &[&str] = &[
     "hash-link",
     "headerlink",
     // Ways to other pages, or through this one, and from it to where it is written.
+    "back-to-top",
     "breadcrumb",
     "breadcrumbs",
     "edit-page",
@@ -73,6 +74,7 @@ const CLASSES: &[&str] = &[
     "copy-button",
     "copybtn",
     "gutter",
+    "line-numbers",
     "lineno",
     "linenodiv",
     "linenos",

@@ -324,6 +324,7 @@ mod tests {
             ("<pre><code><div>a</div><div>b</div></code></pre>", "```\na\nb\n```"),
             ("<table><tr><td class=linenos><pre>1\n2</pre><td><pre>a\nb</pre></table>", "```\na\nb\n```"),
             ("<table><tr><td><pre>1\n2</pre><td><pre>a\nb</pre></table>", "```\na\nb\n```"),
+            ("<pre class=line-numbers>1</pre><pre>a</pre>", "```\na\n```"),
             ("<pre>a<button>Copy</button></pre>", "```\na\n```"),
             ("<div class=language-js><span class=lang>js</span><pre>a</pre></div>", "```js\na\n```"),
             ("<p><span class=lang>js</span>", "js"),
@@ -424,6 +425,8 @@ mod tests {
         ] {
             assert_eq!(body(&format!("<main>{html}</main>")), "a[^1]\n\n[^1]: n", "{html}");
         }
+        let note = |id: &str| format!("<p>a<sup><a href=#{id}>1</a></sup><div id={id}><sup>1</sup> n</div>");
+        assert_eq!(body(&format!("<main>{}{}", note("x"), note("y"))), "a[^1]\n\n[^1]: n\n\na[^1-2]\n\n[^1-2]: n");
         // Neither a power nor a link to another place is one.
         for (html, expected) in [
             ("<p>2<sup>1</sup><p id=1>n", "2<sup>1</sup>\n\nn"),
