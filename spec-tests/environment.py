@@ -1,4 +1,7 @@
-"""Environments of Python below the target directory, with packages in the versions that a file names."""
+"""Environments of Python below the target directory, with packages in the versions that a file names.
+
+Programs beside this file that are called like a package would stand in its place: theirs have hyphens.
+"""
 
 import os
 import shutil

@@ -4,9 +4,9 @@
 #     cargo build --release --bins
 #     spec-tests/generators.sh
 #
-# MkDocs and Sphinx, with several themes, make sites of fixtures/generators, and spec-tests/markdown.py compares. What is built,
-# and the packages, stand in target/generators; exit status as of markdown.py. Needs Python 3.11 or later with venv, and the
-# package registry once.
+# MkDocs and Sphinx, with several themes, make sites of fixtures/generators, and spec-tests/derived-markdown.py compares. What
+# is built, and the packages, stand in target/generators; exit status as of that program. Needs Python 3.11 or later with venv,
+# and the package registry once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 here=$PWD
@@ -27,4 +27,4 @@ done
 for theme in alabaster classic furo pydata_sphinx_theme sphinx_rtd_theme; do
     "$packages/bin/sphinx-build" -q -D html_theme=$theme -d "$out/doctrees" fixtures/generators/sphinx "$out/sites/sphinx-$theme"
 done
-exec spec-tests/markdown.py --pages 0 "$out"/sites/*
+exec spec-tests/derived-markdown.py --pages 0 "$out"/sites/*

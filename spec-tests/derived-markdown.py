@@ -2,8 +2,8 @@
 """Whether the Markdown that mkroot derives of pages says what they say.
 
     cargo build --release --bins
-    spec-tests/markdown.py                     # 2 000 pages of Debian's rust-doc
-    spec-tests/markdown.py --pages 0 DIR ...   # all pages of these sites
+    spec-tests/derived-markdown.py                     # 2 000 pages of Debian's rust-doc
+    spec-tests/derived-markdown.py --pages 0 DIR ...   # all pages of these sites
 
 Each page that has a <main> is asked for as HTML and as Markdown. lxml reads the one, markdown-it renders the other by
 the rules of GitHub's Markdown, and neither is ours. Words are counted in both, and elements that have a sign in
@@ -134,7 +134,7 @@ def main():
     parser.add_argument("--most", type=int, default=0, help="how many words or elements of a page may differ")
     parser.add_argument("--seed", type=int, default=1, help="which pages")
     options = parser.parse_args()
-    environment.enter("markdown")
+    environment.enter("derived-markdown")
     missing = [name for name in (MKROOT, CONNEGD) if not shutil.which(name)]
     missing += [str(path) for path in options.directories if not path.is_dir()]
     if missing:
@@ -170,8 +170,8 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except Missing as missing:
-        print(f"markdown.py: {missing}", file=sys.stderr)
+        print(f"derived-markdown.py: {missing}", file=sys.stderr)
         sys.exit(2)
     except subprocess.CalledProcessError as error:
-        print(f"markdown.py: {error}", file=sys.stderr)
+        print(f"derived-markdown.py: {error}", file=sys.stderr)
         sys.exit(2)

@@ -2,8 +2,8 @@
 """How small the images are that mkroot derives, and how close they look to what they were made of.
 
     cargo build --release --bins
-    spec-tests/images.py                       # Debian's rust-doc, and photographs that come with scikit-image
-    spec-tests/images.py DIR ...               # the PNG and JPEG in these directories
+    spec-tests/derived-images.py                       # Debian's rust-doc, and photographs that come with scikit-image
+    spec-tests/derived-images.py DIR ...               # the PNG and JPEG in these directories
 
 Each image is served by connegd and asked for as AVIF, as WebP and as what it was. Pillow decodes them (with libavif
 and libwebp, so none of our own encoders), and scikit-image compares: the structural similarity (SSIM) of the luminance
@@ -144,7 +144,7 @@ def main():
     parser.add_argument("directories", nargs="*", type=Path)
     parser.add_argument("--least", type=float, default=0.85, help="the SSIM below which an image is wrong (that of a night sky is low once its noise is gone)")
     options = parser.parse_args()
-    environment.enter("images")
+    environment.enter("derived-images")
     for program in (MKROOT, CONNEGD):
         if not shutil.which(program):
             raise Missing(f"missing: {program}; build it first, or set MKROOT and CONNEGD")
@@ -185,8 +185,8 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except Missing as missing:
-        print(f"images.py: {missing}", file=sys.stderr)
+        print(f"derived-images.py: {missing}", file=sys.stderr)
         sys.exit(2)
     except subprocess.CalledProcessError as error:
-        print(f"images.py: {error}", file=sys.stderr)
+        print(f"derived-images.py: {error}", file=sys.stderr)
         sys.exit(2)
