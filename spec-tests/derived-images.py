@@ -23,10 +23,7 @@ Exit status: 0 all is well, 1 something is wrong, 2 a program or package is miss
 
 import argparse
 import io
-import os
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import urllib.parse
@@ -34,11 +31,9 @@ import urllib.request
 from pathlib import Path
 
 import environment
-from environment import TARGET, Missing
+from environment import Missing
+from served import RUST_DOC, served
 
-MKROOT = os.environ.get("MKROOT", str(TARGET / "release" / "mkroot"))
-CONNEGD = os.environ.get("CONNEGD", str(TARGET / "release" / "connegd"))
-RUST_DOC = Path("/usr/share/doc/rust-doc/html")
 TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 SETTINGS = "[derive]\navif = true\nwebp = true\nliteral-images = true\n"
 
@@ -145,9 +140,6 @@ def main():
     parser.add_argument("--least", type=float, default=0.85, help="the SSIM below which an image is wrong (that of a night sky is low once its noise is gone)")
     options = parser.parse_args()
     environment.enter("derived-images")
-    for program in (MKROOT, CONNEGD):
-        if not shutil.which(program):
-            raise Missing(f"missing: {program}; build it first, or set MKROOT and CONNEGD")
 
     wrong, forms, images = [], [], 0
     with tempfile.TemporaryDirectory() as work:
@@ -155,18 +147,10 @@ def main():
         site.mkdir()
         collect(options.directories, site)
         settings.write_text(SETTINGS)
-        subprocess.run([MKROOT, "--negotiate", "-q", "--config", settings, site, out], check=True)
-        server = subprocess.Popen([CONNEGD, "--listen", "127.0.0.1:0", out], stdout=subprocess.PIPE, text=True)
-        try:
-            line = server.stdout.readline()
-            if not line.startswith("listening on "):
-                raise Missing(f"connegd did not start: {line}")
+        with served(site, out, "--config", settings) as address:
             for path in sorted(path for path in site.rglob("*") if path.is_file()):
-                said, had = judge(line.split()[2], "/" + str(path.relative_to(site)), options.least)
+                said, had = judge(address, "/" + str(path.relative_to(site)), options.least)
                 wrong, forms, images = wrong + said, forms + had, images + 1
-        finally:
-            server.terminate()
-            server.wait(10)
 
     for form in ("avif", "webp"):
         lengths = [length for name, length, _ in forms if name == form]
@@ -182,11 +166,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Missing as missing:
-        print(f"derived-images.py: {missing}", file=sys.stderr)
-        sys.exit(2)
-    except subprocess.CalledProcessError as error:
-        print(f"derived-images.py: {error}", file=sys.stderr)
-        sys.exit(2)
+    environment.run(main)

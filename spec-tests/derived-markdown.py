@@ -21,22 +21,17 @@ Exit status: 0 all is well, 1 something is wrong, 2 a program or package is miss
 import argparse
 import collections
 import http.client
-import os
 import random
 import re
-import shutil
 import subprocess
-import sys
 import tempfile
 import urllib.parse
 from pathlib import Path
 
 import environment
-from environment import TARGET, Missing
+from environment import Missing
+from served import RUST_DOC, served
 
-MKROOT = os.environ.get("MKROOT", str(TARGET / "release" / "mkroot"))
-CONNEGD = os.environ.get("CONNEGD", str(TARGET / "release" / "connegd"))
-RUST_DOC = Path("/usr/share/doc/rust-doc/html")
 # What has no place in Markdown, as docs/agents.md tells; of the classes those that the trees at hand have.
 CLASSES = ("boring", "hash-link", "headerlink", "hideme", "lang", "line-numbers", "linenos", "notable-traits",
            "pagination-nav", "src-line-numbers", "table-of-contents", "test-arrow", "toc", "tooltip", "viewcode-link",
@@ -56,34 +51,13 @@ ELEMENTS = {
 WORD = re.compile(r"\w+")
 
 
-class Site:
-    """A site with derived Markdown, served until the end of the with block."""
-
-    def __init__(self, directory, work):
-        out = work / "out.webroot"
-        subprocess.run([MKROOT, "--negotiate", "-q", "--derive", "markdown", directory, out],
-                       check=True, stderr=subprocess.DEVNULL)
-        self.process = subprocess.Popen([CONNEGD, "--listen", "127.0.0.1:0", out], stdout=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline()
-        if not line.startswith("listening on "):
-            raise Missing(f"connegd did not start: {line}")
-        self.connection = http.client.HTTPConnection(urllib.parse.urlsplit(line.split()[2]).netloc, timeout=20)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.connection.close()
-        self.process.terminate()
-        self.process.wait(10)
-
-    def get(self, path, media_type):
-        """The content, or None if there is none of this type."""
-        self.connection.request("GET", urllib.parse.quote(path), headers={"Accept": media_type})
-        response = self.connection.getresponse()
-        content = response.read()
-        is_wanted = response.status == 200 and response.headers["Content-Type"].startswith(media_type)
-        return content if is_wanted else None
+def get(connection, path, media_type):
+    """The content, or None if there is none of this type."""
+    connection.request("GET", urllib.parse.quote(path), headers={"Accept": media_type})
+    response = connection.getresponse()
+    content = response.read()
+    is_wanted = response.status == 200 and response.headers["Content-Type"].startswith(media_type)
+    return content if is_wanted else None
 
 
 def seen(element):
@@ -135,8 +109,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1, help="which pages")
     options = parser.parse_args()
     environment.enter("derived-markdown")
-    missing = [name for name in (MKROOT, CONNEGD) if not shutil.which(name)]
-    missing += [str(path) for path in options.directories if not path.is_dir()]
+    missing = [str(path) for path in options.directories if not path.is_dir()]
     if missing:
         raise Missing(f"missing: {', '.join(missing)}")
 
@@ -146,9 +119,11 @@ def main():
         if 0 < options.pages < len(pages):
             pages = random.Random(options.seed).sample(pages, options.pages)
         compared, words, without = 0, 0, 0
-        with tempfile.TemporaryDirectory() as work, Site(directory, Path(work)) as site:
+        with tempfile.TemporaryDirectory() as work, served(
+                directory, Path(work, "out.webroot"), "--derive", "markdown", stderr=subprocess.DEVNULL) as address:
+            connection = http.client.HTTPConnection(urllib.parse.urlsplit(address).netloc, timeout=20)
             for page in pages:
-                html, markdown = site.get(page, "text/html"), site.get(page, "text/markdown")
+                html, markdown = get(connection, page, "text/html"), get(connection, page, "text/markdown")
                 content = content_of(html) if html else None
                 if content is None or markdown is None:
                     without += 1
@@ -159,6 +134,7 @@ def main():
                 if sum(lost.values()) + sum(more.values()) > options.most:
                     wrong += 1
                     print(f"{page}: lost {dict(lost.most_common(8))}, more {dict(more.most_common(8))}")
+            connection.close()
         print(f"{directory}: {compared} pages with {words} words and elements compared; {without} have no <main>, or no Markdown")
         if compared == 0:
             raise Missing(f"{directory} has no page to compare")
@@ -167,11 +143,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Missing as missing:
-        print(f"derived-markdown.py: {missing}", file=sys.stderr)
-        sys.exit(2)
-    except subprocess.CalledProcessError as error:
-        print(f"derived-markdown.py: {error}", file=sys.stderr)
-        sys.exit(2)
+    environment.run(main)

@@ -1,5 +1,7 @@
 """Environments of Python below the target directory, with packages in the versions that a file names.
 
+    python3 spec-tests/environment.py NAME     # says where those of spec-tests/NAME-requirements.txt are
+
 Programs beside this file that are called like a package would stand in its place: theirs have hyphens.
 """
 
@@ -17,13 +19,11 @@ class Missing(Exception):
     """A program or package is missing or did not start: exit status 2."""
 
 
-def enter(name):
-    """Starts this program again where the packages of `spec-tests/NAME-requirements.txt` are, unless it runs there."""
+def installed(name):
+    """Where the packages of `spec-tests/NAME-requirements.txt` are; installs them if they are not."""
     home = TARGET / f"{name}-packages"
     requirements = Path(__file__).with_name(f"{name}-requirements.txt")
     python, complete = home / "bin" / "python", home / "complete"
-    if Path(sys.prefix).resolve() == home.resolve():
-        return
     wanted = requirements.read_text()
     if not complete.is_file() or complete.read_text() != wanted:
         shutil.rmtree(home, ignore_errors=True)
@@ -34,4 +34,24 @@ def enter(name):
             if done.returncode:
                 raise Missing(f"{' '.join(map(str, command))}:\n{done.stdout}")
         complete.write_text(wanted)
-    os.execv(python, [str(python), *sys.argv])
+    return home
+
+
+def enter(name):
+    """Starts this program again where the packages of `spec-tests/NAME-requirements.txt` are, unless it runs there."""
+    if Path(sys.prefix).resolve() != (TARGET / f"{name}-packages").resolve():
+        python = installed(name) / "bin" / "python"
+        os.execv(python, [str(python), *sys.argv])
+
+
+def run(main):
+    """Ends with what `main` returns, or with status 2 and the reason."""
+    try:
+        sys.exit(main())
+    except (Missing, subprocess.CalledProcessError) as error:
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    run(lambda: print(installed(sys.argv[1])))

@@ -5,21 +5,14 @@
 #     spec-tests/generators.sh
 #
 # MkDocs and Sphinx, with several themes, make sites of fixtures/generators, and spec-tests/derived-markdown.py compares. What
-# is built, and the packages, stand in target/generators; exit status as of that program. Needs Python 3.11 or later with venv,
+# is built stands in target/generators; exit status as of that program. Needs Python 3.11 or later with venv,
 # and the package registry once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-here=$PWD
 out=$(realpath -m "${CARGO_TARGET_DIR:-target}")/generators
-packages=$out/packages requirements=$here/spec-tests/generators-requirements.txt
+packages=$(python3 spec-tests/environment.py generators)
 rm -rf "$out/sites"
 mkdir -p "$out/sites"
-if ! cmp -s "$requirements" "$packages/complete"; then
-    rm -rf "$packages"
-    python3 -m venv "$packages"
-    "$packages/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
-    cp "$requirements" "$packages/complete"
-fi
 for theme in material mkdocs readthedocs; do
     THEME=$theme NO_MKDOCS_2_WARNING=1 "$packages/bin/mkdocs" build --quiet --config-file fixtures/generators/mkdocs/mkdocs.yml \
         --site-dir "$out/sites/mkdocs-$theme"

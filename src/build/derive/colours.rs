@@ -30,34 +30,33 @@ fn rgb_in_srgb(image: DynamicImage, profile: &ColorProfile) -> Result<DynamicIma
     let srgb = ColorProfile::new_srgb();
     // Most profiles are sRGB under some name. Then nothing is to change, not even by rounding.
     let all: Vec<u8> = cube().collect();
-    if off(&all, &transformed(&all, profile, &srgb)?).all(|off| off <= SAME) {
+    if off(&all, &transformed(&all, Layout::Rgba, profile, &srgb)?).all(|off| off <= SAME) {
         return Ok(image);
     }
     let before = image.into_rgba8();
-    let after = transformed(&before, profile, &srgb)?;
-    let far = off(&before, &transformed(&after, &srgb, profile)?).filter(|&off| off > NEAR).count();
+    let after = transformed(&before, Layout::Rgba, profile, &srgb)?;
+    let far = off(&before, &transformed(&after, Layout::Rgba, &srgb, profile)?).filter(|&off| off > NEAR).count();
     if far > before.len() / 4 / FEW {
         return Err("it has colours that sRGB does not have".into());
     }
-    let (width, height) = before.dimensions();
-    let converted = RgbaImage::from_raw(width, height, after);
-    converted.map(Into::into).ok_or_else(|| "it changed its length".into())
+    rgba(before.dimensions(), after)
 }
 
 /// sRGB has all greys.
 fn grey_in_srgb(image: DynamicImage, profile: &ColorProfile) -> Result<DynamicImage, String> {
     let image: GrayAlphaImage = image.into_luma_alpha8();
-    let mut pixels = vec![0; image.len() * 2];
-    let srgb = ColorProfile::new_srgb();
-    let transform = profile.create_transform_8bit(Layout::GrayAlpha, &srgb, Layout::Rgba, TransformOptions::default());
-    transform.map_err(unusable)?.transform(&image, &mut pixels).map_err(unusable)?;
-    let (width, height) = image.dimensions();
+    let pixels = transformed(&image, Layout::GrayAlpha, profile, &ColorProfile::new_srgb())?;
+    rgba(image.dimensions(), pixels)
+}
+
+fn rgba((width, height): (u32, u32), pixels: Vec<u8>) -> Result<DynamicImage, String> {
     RgbaImage::from_raw(width, height, pixels).map(Into::into).ok_or_else(|| "it changed its length".into())
 }
 
-fn transformed(pixels: &[u8], from: &ColorProfile, to: &ColorProfile) -> Result<Vec<u8>, String> {
-    let mut out = vec![0; pixels.len()];
-    let transform = from.create_transform_8bit(Layout::Rgba, to, Layout::Rgba, TransformOptions::default());
+/// Pixels that stand as `layout` says, with four samples each.
+fn transformed(pixels: &[u8], layout: Layout, from: &ColorProfile, to: &ColorProfile) -> Result<Vec<u8>, String> {
+    let mut out = vec![0; pixels.len() / layout.channels() * 4];
+    let transform = from.create_transform_8bit(layout, to, Layout::Rgba, TransformOptions::default());
     transform.map_err(unusable)?.transform(pixels, &mut out).map_err(unusable)?;
     Ok(out)
 }

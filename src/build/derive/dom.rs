@@ -93,6 +93,13 @@ pub fn take_children(node: &Node) -> Vec<Rc<Node>> {
     std::mem::take(&mut *node.children.borrow_mut())
 }
 
+/// Puts a child among those that a node has.
+pub fn insert(node: &Rc<Node>, place: usize, child: Rc<Node>) {
+    let mut children = take_children(node);
+    children.insert(place, child);
+    set_children(node, children);
+}
+
 /// Takes away all below a node that is not to be kept, with what is in it.
 pub fn retain(node: &Rc<Node>, keep: &dyn Fn(&Rc<Node>) -> bool) {
     let kept: Vec<_> = take_children(node).into_iter().filter(keep).collect();

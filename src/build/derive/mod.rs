@@ -2,7 +2,8 @@
 //!
 //! `plan` finds out what is wanted of which file, `make` makes what is not known from the former webroot, on all cores, and
 //! here it becomes part of the site: what is of another type with a name of its own, what is coded under the name of what
-//! it was made of. `page` writes Markdown, `coding` compresses, `image` converts (with `colours`), `llms` sums up; all these are pure.
+//! it was made of. `page` writes Markdown, `coding` compresses, `image` converts (with `colours`), `llms` sums up; all these
+//! are pure.
 
 mod coding;
 #[cfg(feature = "images")]

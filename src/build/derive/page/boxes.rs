@@ -60,9 +60,7 @@ pub fn take_apart_tabs(node: &Rc<Node>) {
         return;
     }
     for (name, panel) in tabs.iter().zip(panels) {
-        let mut children = dom::take_children(&panel);
-        children.insert(0, in_bold(name));
-        dom::set_children(&panel, children);
+        dom::insert(&panel, 0, in_bold(name));
     }
     dom::retain(node, &|child| !Rc::ptr_eq(child, &list));
 }

@@ -115,9 +115,7 @@ impl Cleaner<'_> {
         let block = dom::element("div", dom::take_children(note));
         let paragraph = dom::children(&block).into_iter().find(|child| dom::is_element(child));
         let first = paragraph.filter(|child| dom::name(child) == Some("p")).unwrap_or_else(|| block.clone());
-        let mut children = dom::take_children(&first);
-        children.insert(0, write::raw(&format!("[^{}]: ", label.unique)));
-        dom::set_children(&first, children);
+        dom::insert(&first, 0, write::raw(&format!("[^{}]: ", label.unique)));
         block
     }
 

@@ -63,7 +63,10 @@ impl Footnotes {
 
     /// What this is called, if it is a footnote.
     pub fn defined_by(&self, note: &Rc<Node>) -> Option<&Label> {
-        self.labels.get(&dom::said(note, "id").filter(|_| !self.labels.is_empty())?)
+        if self.labels.is_empty() {
+            return None;
+        }
+        self.labels.get(&dom::said(note, "id")?)
     }
 
     /// Whether this is a list of footnotes.

@@ -71,11 +71,9 @@ fn escape_last_mark(text: &Rc<Node>) {
         return;
     }
     contents.replace(rest.into());
-    let mut children = dom::take_children(&parent);
-    if let Some(place) = children.iter().position(|child| Rc::ptr_eq(child, text)) {
-        children.insert(place + 1, raw("\\!"));
+    if let Some(place) = dom::children(&parent).iter().position(|child| Rc::ptr_eq(child, text)) {
+        dom::insert(&parent, place + 1, raw("\\!"));
     }
-    dom::set_children(&parent, children);
 }
 
 /// What does not hold any more (GFM, section 6.5). Whole blocks keep their form.
