@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// Which modules each may use; see the table in lib.rs.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("resource", &[]),
     ("sys", &[]),
     ("http", &["resource"]),
@@ -13,8 +13,9 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ("answer", &["resource", "http", "negotiation", "webroot"]),
     ("build", &["resource", "http", "webroot", "sys"]),
     ("runtime", &["answer", "http", "webroot", "sys"]),
+    ("ops", &["answer", "http", "runtime"]),
     ("live", &["resource", "build", "webroot", "runtime", "sys"]),
-    ("cli", &["resource", "build", "answer", "http", "webroot", "runtime", "live"]),
+    ("cli", &["resource", "build", "answer", "http", "webroot", "runtime", "ops", "live"]),
 ];
 
 fn sources(directory: &Path, found: &mut Vec<(String, String)>) {

@@ -27,6 +27,7 @@ mod memory;
 mod mkroot;
 mod negotiation_properties;
 mod notes;
+mod operations;
 mod rfc2295;
 mod rfc9110_methods;
 mod rfc9110_negotiation;

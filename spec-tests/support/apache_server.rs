@@ -21,6 +21,9 @@ use super::Connection;
 const PROGRAM: &str = "/usr/sbin/apache2";
 const MODULES: &str = "/usr/lib/apache2/modules";
 
+/// Its log of requests, within its own directory.
+const ACCESS_LOG: &str = "access.log";
+
 /// What Apache logs when its sockets listen.
 const READY: &str = "resuming normal operations";
 
@@ -31,7 +34,7 @@ const ATTEMPTS: usize = 5;
 pub struct Apache {
     child: Child,
     pub address: SocketAddr,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Apache {
@@ -91,7 +94,7 @@ impl Apache {
             .expect("Apache starts");
         let log = child.stderr.take().expect("stderr");
         match wait_until_ready(log) {
-            Ok(()) => Ok(Apache { child, address, _directory: directory }),
+            Ok(()) => Ok(Apache { child, address, directory }),
             Err(log) => {
                 child.wait().expect("Apache ends");
                 Err(log)
@@ -101,6 +104,12 @@ impl Apache {
 
     pub fn connect(&self) -> Connection {
         Connection::to(self.address)
+    }
+
+    /// The lines of its access log so far.
+    pub fn access_log(&self) -> Vec<String> {
+        let log = fs::read(self.directory.path().join(ACCESS_LOG)).unwrap_or_default();
+        super::text(&log).lines().map(String::from).collect()
     }
 }
 
@@ -136,6 +145,8 @@ DefaultRuntimeDir "{directory}"
 PidFile "{directory}/pid"
 ErrorLog /dev/stderr
 LogLevel notice
+LogFormat "%h %l %u %t \"%r\" %>s %b \"%{{Referer}}i\" \"%{{User-agent}}i\"" combined
+CustomLog "{directory}/{ACCESS_LOG}" combined
 ServerName localhost
 Listen {address}
 StartServers 1

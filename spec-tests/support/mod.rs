@@ -180,6 +180,8 @@ pub fn resolve(target: &str, reference: &str) -> String {
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
+    /// What else it has said where it is to be found, a line each.
+    pub announced: Vec<String>,
 }
 
 impl Server {
@@ -195,7 +197,12 @@ impl Server {
 
     /// As [`Server::start`], for sites that give cause for warnings.
     pub fn start_in_silence(source: &Path) -> Server {
-        Server::start_with(source, &[], Stdio::null())
+        Server::start_in_silence_with(source, &[])
+    }
+
+    /// The same with further arguments.
+    pub fn start_in_silence_with(source: &Path, flags: &[&str]) -> Server {
+        Server::start_with(source, flags, Stdio::null())
     }
 
     fn start_with(source: &Path, flags: &[&str], stderr: Stdio) -> Server {
@@ -225,12 +232,30 @@ impl Server {
     /// Waits until a connegd that is being started is ready.
     pub fn ready(mut child: Child) -> Server {
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("a ready line");
+        let mut stdout = BufReader::new(child.stdout.take().expect("stdout"));
+        stdout.read_line(&mut line).expect("a ready line");
+        // All of it is written at once.
+        let announced = text(stdout.buffer()).lines().map(String::from).collect();
+        child.stdout = Some(stdout.into_inner());
         let address = line.trim_end().strip_prefix("listening on http://").map(str::parse);
         match address {
-            Some(Ok(address)) => Server { child, address },
+            Some(Ok(address)) => Server { child, address, announced },
             other => panic!("not a ready line: {line:?} {other:?}"),
         }
+    }
+
+    /// Where it tells about itself.
+    pub fn operations(&self) -> SocketAddr {
+        let address = self.announced.iter().find_map(|line| line.strip_prefix("operations on http://"));
+        address.and_then(|address| address.parse().ok()).expect("an address for operations")
+    }
+
+    /// What it writes to stdout until it ends, besides what it has announced.
+    pub fn output(mut self) -> String {
+        self.terminate();
+        let mut output = String::new();
+        self.child.stdout.as_mut().expect("stdout").read_to_string(&mut output).expect("output");
+        output
     }
 
     pub fn connect(&self) -> Connection {

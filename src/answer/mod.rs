@@ -45,6 +45,15 @@ pub struct Answer<'w> {
     pub selected: Option<StoredVariant<'w>>,
 }
 
+impl Answer<'_> {
+    /// An answer that no webroot has a part in: these field lines, each ended by CRLF, and this content, whose length is said
+    /// besides.
+    pub fn made(status: Status, mut fields: Vec<u8>, content: Vec<u8>) -> Answer<'static> {
+        push_field(&mut fields, "Content-Length", content.len().to_string().as_bytes());
+        Answer { status, fields: Fields::Generated(fields), content: Content::Generated(content), selected: None }
+    }
+}
+
 /// Field lines, each ended by CRLF.
 #[derive(Debug)]
 pub enum Fields<'w> {

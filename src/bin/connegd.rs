@@ -1,6 +1,7 @@
 //! connegd: serves a webroot, a site packed on the spot, or a directory of webroots.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::io::{Write, stdout};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,15 +11,18 @@ use std::time::Instant;
 
 use clap::Parser;
 use connegd::build::{self, BuildError, Config, Prior, Snapshot, Summary, Survey};
-use connegd::cli::args::{Connegd, Sending};
+use connegd::cli::args::Connegd;
 use connegd::cli::control::{Control, End};
-use connegd::cli::limits::ServerSettings;
+use connegd::cli::error_log::ErrorLog;
 use connegd::cli::message::{self, Outcome};
 use connegd::cli::models::models;
 use connegd::cli::progress::Progress;
+use connegd::cli::settings::{ServerSettings, Source};
 use connegd::live::{Directory, News, Pack, Scrubber, Tree, Verify};
+use connegd::ops::Operations;
 use connegd::runtime::{
-    HostName, Hosts, Listener, Means, Messages, Options, Server, Site, raise_descriptors, start_workers,
+    AccessLog, HostName, Hosts, Listener, Means, Messages, Metrics, Observer, Options, Server, Site, raise_descriptors,
+    start_workers,
 };
 use connegd::sys;
 use connegd::webroot::Mapped;
@@ -27,9 +31,9 @@ const PROGRAM: &str = "connegd";
 
 fn main() -> ExitCode {
     let arguments = Connegd::parse();
-    message::run(PROGRAM, || match arguments.io {
-        Some(Sending::List) => Ok(stdout().write_all(models().as_bytes()).map(|()| Outcome::Done)?),
-        _ => serve(&arguments),
+    message::run(PROGRAM, || match arguments.settings.wants_list() {
+        true => Ok(stdout().write_all(models().as_bytes()).map(|()| Outcome::Done)?),
+        false => serve(&arguments),
     })
 }
 
@@ -37,16 +41,22 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
     // First of all: packing a site, or waiting for a webroot, can take as long as it likes.
     let control = Control::listen()?;
     let settings = ServerSettings::of(arguments)?;
+    let log = ErrorLog::open(&settings.error_log, settings.log_format);
+    message::write_to(log.map_err(|error| format!("--error-log: {error}"))?, settings.log_level);
     let listeners = listeners(&settings)?;
+    let ops = settings.ops.map(|address| {
+        Listener::bind(address, settings.reuse_port).map_err(|error| format!("--ops {address}: {error}"))
+    });
+    let ops = ops.transpose()?;
     raise_descriptors();
-    let messages = Messages::new(|message| message::say(PROGRAM, message));
+    let messages = Messages::new(|level, message| message::say_at(PROGRAM, level, message));
     let workers = match settings.workers {
         Some(workers) => workers.get(),
         None => std::thread::available_parallelism()?.get(),
     };
     // Webroots may be cut short while they are opened, too.
     start_workers(workers)?;
-    let live = Live::open(arguments, settings.verify, &messages)?;
+    let live = Live::open(&settings, &messages)?;
     // Until here nobody waits for an answer.
     message::print_in_background(PROGRAM)?;
     let limits = settings.limits;
@@ -57,11 +67,25 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
     control.look_when_asked(live.look)?;
     control.follow(live.follow)?;
     control.begin_to_serve();
-    let server =
-        Server::start(live.hosts, listeners, Options { workers, limits, model: settings.model }, messages.clone())?;
-    for address in server.addresses() {
-        writeln!(stdout(), "listening on http://{address}")?;
+    let observer = observer(&settings, workers, &messages)?;
+    control.reopen_when_asked({
+        let log = observer.log.clone();
+        move || {
+            message::reopen();
+            log.iter().for_each(|log| log.reopen());
+        }
+    });
+    let options = Options { workers, limits, model: settings.model, observer: observer.clone(), desk: None };
+    let mut server = Server::start(live.hosts.clone(), listeners, options, messages.clone())?;
+    // Who reads it may go away after the first line.
+    let mut ready: String = server.addresses().map(|address| format!("listening on http://{address}\n")).collect();
+    if let (Some(listener), Some(metrics)) = (ops, &observer.metrics) {
+        let _ = writeln!(ready, "operations on http://{}", listener.address());
+        let (overview, log) = (server.overview(), observer.log.clone());
+        let desk = Operations { hosts: live.hosts, overview, metrics: metrics.clone(), log };
+        server.open_desk(listener, Arc::new(desk))?;
     }
+    stdout().write_all(ready.as_bytes())?;
     stdout().flush()?;
     control.announce();
     let end = control.wait_for_end();
@@ -70,6 +94,7 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
     }
     let began = Instant::now();
     let unfinished = server.stop(settings.grace, || control.must_end_at_once());
+    observer.log.iter().for_each(|log| log.finish());
     if unfinished > 0 {
         let (answers, waited) = (counted(unfinished, "answer was", "answers were"), began.elapsed().as_secs());
         messages.say(&format!("{answers} still on the way after {waited} s"));
@@ -78,6 +103,16 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
         End::Told => Ok(Outcome::Done),
         End::Blind => Err("it must be started again, since changes were not followed any more".into()),
     }
+}
+
+/// Who sees answers.
+fn observer(settings: &ServerSettings, workers: usize, messages: &Messages) -> Result<Observer, String> {
+    let log = settings.access_log.clone().map(|destination| {
+        AccessLog::start(destination, settings.log_format, workers, messages.clone())
+            .map_err(|error| format!("--access-log: {error}"))
+    });
+    let metrics = settings.ops.map(|_| Arc::new(Metrics::new(workers)));
+    Ok(Observer { log: log.transpose()?, metrics })
 }
 
 /// A number of things in words.
@@ -115,17 +150,18 @@ struct Live {
 }
 
 impl Live {
-    fn open(arguments: &Connegd, verify: Verify, messages: &Messages) -> Result<Live, Box<dyn Error>> {
-        match (&arguments.vhosts, &arguments.source) {
-            (None, None) => Err("there is nothing to serve: OUT.webroot, SITE_DIR or --vhosts DIR is missing".into()),
-            (None, Some(source)) if source.is_dir() => {
-                Live::tree(source, arguments.site_config.as_deref(), verify, messages)
+    fn open(settings: &ServerSettings, messages: &Messages) -> Result<Live, Box<dyn Error>> {
+        let verify = settings.verify;
+        match &settings.source {
+            None => Err("there is nothing to serve: OUT.webroot, SITE_DIR or --vhosts DIR is missing".into()),
+            Some(Source::One(source, settings)) if source.is_dir() => {
+                Live::tree(source, settings.as_deref(), verify, messages)
             }
-            (None, Some(source)) => {
+            Some(Source::One(source, _)) => {
                 let named = |error| format!("{}: {error}", source.display());
                 Ok(Live::directory(Directory::of_one(source, verify, messages.clone()).map_err(named)?))
             }
-            (Some(path), _) => {
+            Some(Source::Hosts(path)) => {
                 let named = |error| format!("--vhosts {}: {error}", path.display());
                 let directory = Directory::of_hosts(path, verify, messages.clone()).map_err(named)?;
                 if directory.served() == 0 {
@@ -178,12 +214,12 @@ struct Packer {
 
 impl Pack for Packer {
     fn survey(&mut self) -> Result<Survey, BuildError> {
-        let config = Config::said_or_of_site(self.settings.as_deref(), &self.site)?;
-        Survey::of(&self.site, None, &build::Options { negotiate: true, config }, &self.report)
+        self.try_survey().inspect_err(|_| self.hosts.note_refusal())
     }
 
     fn pack(&mut self, survey: Survey, former: &Snapshot) -> Result<Snapshot, BuildError> {
-        let (summary, snapshot, is_other) = self.pack_after(survey, Some(former))?;
+        let packed = self.pack_after(survey, Some(former)).inspect_err(|_| self.hosts.note_refusal());
+        let (summary, snapshot, is_other) = packed?;
         if is_other {
             let (changes, took) = (snapshot.changes_since(former), summary.elapsed.as_secs_f64());
             self.messages.say(&format!("{}: packed again in {took:.2} s: {changes}", self.site.display()));
@@ -193,6 +229,11 @@ impl Pack for Packer {
 }
 
 impl Packer {
+    fn try_survey(&self) -> Result<Survey, BuildError> {
+        let config = Config::said_or_of_site(self.settings.as_deref(), &self.site)?;
+        Survey::of(&self.site, None, &build::Options { negotiate: true, config }, &self.report)
+    }
+
     /// Packs what was surveyed, and serves that unless it is the same as what is served. Returns whether it is another.
     fn pack_after(
         &mut self,

@@ -44,7 +44,7 @@ fn pack(arguments: &Build) -> Result<Outcome, Box<dyn Error>> {
     // Somebody may cut OUT short while contents are taken from it.
     sys::survive_truncation();
     // What changes while the first webroot is made is seen, and a signal that comes then is not lost.
-    let messages = Messages::new(|message| message::say(PROGRAM, message));
+    let messages = Messages::new(|level, message| message::say_at(PROGRAM, level, message));
     let watching = if arguments.watch { Some(Watching::begin(arguments, site, out, &messages)?) } else { None };
     let mut packer = Packer {
         arguments: arguments.clone(),
@@ -121,7 +121,7 @@ impl Pack for Packer {
 /// What a former packing left at `out`, to take unchanged contents from.
 fn left(site: &Path, out: &Path) -> Option<Left> {
     Left::at(out, site).unwrap_or_else(|error| {
-        message::say(PROGRAM, &format!("warning: {}: {error}\nevery file is read", out.display()));
+        message::warn(PROGRAM, &format!("{}: {error}\nevery file is read", out.display()));
         None
     })
 }

@@ -1,15 +1,14 @@
 //! The arguments of both programs: one definition each, from which parser and `--help` come.
 
-use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::limits::{LimitSettings, Within};
+use serde::{Deserialize, Deserializer};
+
+use super::settings::Settings;
 use crate::build::derive::Form;
-use crate::live::Verify;
 use crate::runtime::Model;
 
 /// Packs a site into one file, a webroot, for connegd to serve.
@@ -117,42 +116,12 @@ pub enum Command {
 #[derive(Debug, Parser)]
 #[command(name = "connegd", version, after_help = "Exit status: 0 ended by SIGTERM or SIGINT, 2 could not do it.")]
 pub struct Connegd {
-    /// Serve each webroot in DIR, or link to one, for the host of its name; `*.example.com` for all below, `__default__`
-    /// for the rest. What changes there is served at once.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["source", "site_config"])]
-    pub vhosts: Option<PathBuf>,
-    /// Listen on ADDR; may be repeated. Port 0 takes a free one [default: 127.0.0.1:8080].
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub listen: Vec<SocketAddr>,
-    /// How long contents are sent: auto, sync, sendfile, mmap, aio, dio or async-sendfile; `list` says which of them this
-    /// kernel offers, and ends [default: auto].
-    #[arg(long, value_name = "MODEL|list")]
-    pub io: Option<Sending>,
-    /// Serve with N threads; the default is one for each core.
-    #[arg(long, value_name = "N")]
-    pub workers: Option<NonZeroUsize>,
+    /// What to serve, and how.
+    #[command(flatten)]
+    pub settings: Settings,
     /// Read settings of the server from FILE, for instance connegd.toml; flags win.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Read settings of the site from FILE instead of SITE_DIR/.mkroot.toml; only for a directory.
-    #[arg(long, value_name = "FILE")]
-    pub site_config: Option<PathBuf>,
-    /// Share the addresses with other processes that say so (SO_REUSEPORT): a new one takes over without a gap.
-    #[arg(long)]
-    pub reuse_port: bool,
-    /// When contents are compared with their digests: before they are served, slowly afterwards, or never
-    /// [default: background].
-    #[arg(long, value_name = "open|background|off")]
-    pub verify: Option<Verify>,
-    /// For answers that were begun when the server is told to end [default: 10].
-    #[arg(long, value_name = "SECONDS")]
-    pub grace: Option<Within<0, 86_400>>,
-    /// What a client may ask.
-    #[command(flatten)]
-    pub limits: LimitSettings,
-    /// What to serve for all hosts.
-    #[arg(value_name = "OUT.webroot|SITE_DIR", required_unless_present_any = ["vhosts", "io"])]
-    pub source: Option<PathBuf>,
 }
 
 /// What can be said about how contents are sent.
@@ -172,6 +141,13 @@ impl FromStr for Sending {
             "list" => Ok(Sending::List),
             name => name.parse().map(Sending::By),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Sending {
+    /// Which ways there are is not asked for in a file.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sending, D::Error> {
+        Model::deserialize(deserializer).map(Sending::By)
     }
 }
 

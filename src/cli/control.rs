@@ -2,26 +2,30 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use sd_notify::NotifyState;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use super::message;
 
 /// Hears signals from the moment it is made on. SIGTERM and SIGINT end the process at once as long as nothing is served;
-/// afterwards it is told that it must end. SIGHUP asks for a look at everything.
-#[derive(Clone, Debug, Default)]
+/// afterwards it is told that it must end. SIGHUP asks for a look at everything, SIGUSR1 for logs to be opened anew.
+#[derive(Clone, Default)]
 pub struct Control(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     /// Whether the service manager has been told that the server ends: then nothing more is said.
     manager: Mutex<bool>,
+    reopen: OnceLock<Reopen>,
 }
+
+/// Opens logs anew.
+type Reopen = Box<dyn Fn() + Send + Sync>;
 
 #[derive(Debug, Default)]
 struct State {
@@ -55,12 +59,13 @@ impl Control {
     /// If there is no thread to be had.
     pub fn listen() -> io::Result<Control> {
         let control = Control::default();
-        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
         let told = control.clone();
         std::thread::Builder::new().name("signals".into()).spawn(move || {
             for signal in signals.forever() {
                 match signal {
                     SIGHUP => told.change(|state| state.look_wanted = true),
+                    SIGUSR1 => told.0.reopen.get().into_iter().for_each(|reopen| reopen()),
                     _ => told.end(),
                 }
             }
@@ -98,6 +103,11 @@ impl Control {
     /// From now on whoever serves decides how to end.
     pub fn begin_to_serve(&self) {
         self.change(|state| state.serves = true);
+    }
+
+    /// Has `reopen` called whenever somebody asks for logs to be opened anew.
+    pub fn reopen_when_asked(&self, reopen: impl Fn() + Send + Sync + 'static) {
+        let _ = self.0.reopen.set(Box::new(reopen));
     }
 
     /// Lets a thread call `look` whenever somebody asks for a look at everything, once the server is ready. Whoever asks

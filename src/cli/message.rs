@@ -1,10 +1,14 @@
 //! The one place where messages are printed, and the exit status.
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
+
+use log::{Level, LevelFilter};
+
+use super::error_log::ErrorLog;
 
 /// How many messages may wait to be printed, besides those that are being printed. Few servers ever say so many.
 const MOST_WAITING: usize = 16_384;
@@ -22,13 +26,14 @@ pub enum Outcome {
 
 /// Runs a program: a failure is printed after the program's name and gives exit status 2. A reader of stdout
 /// that went away is not a failure.
-pub fn run(program: &str, main: impl FnOnce() -> Result<Outcome, Box<dyn Error>>) -> ExitCode {
+pub fn run(program: &'static str, main: impl FnOnce() -> Result<Outcome, Box<dyn Error>>) -> ExitCode {
+    log::set_max_level(LevelFilter::Info);
     let status = match main() {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::No) => ExitCode::from(1),
         Err(error) if is_broken_pipe(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(program, &error.to_string());
+            say_at(program, Level::Error, &error.to_string());
             ExitCode::from(2)
         }
     };
@@ -36,31 +41,45 @@ pub fn run(program: &str, main: impl FnOnce() -> Result<Outcome, Box<dyn Error>>
     status
 }
 
-/// Prints a message to stderr, after the program's name. Further lines are indented; control characters, which
-/// names of files can hold, are shown instead of sent to the terminal.
-pub fn say(program: &str, message: &str) {
-    let mut shown = format!("{program}: ");
-    for character in message.chars() {
-        match character {
-            '\n' => shown.push_str("\n  "),
-            control if control.is_control() => shown.extend(control.escape_default()),
-            other => shown.push(other),
-        }
+/// Says something that a person may want to know. Further lines are indented; control characters, which names of files can hold,
+/// are shown instead of sent to the terminal.
+pub fn say(program: &'static str, message: &str) {
+    say_at(program, Level::Info, message);
+}
+
+/// The same about something that may be wrong.
+pub fn warn(program: &'static str, message: &str) {
+    say_at(program, Level::Warn, message);
+}
+
+/// The same with this level, unless that is not wanted.
+pub fn say_at(program: &'static str, level: Level, message: &str) {
+    if level > log::max_level() {
+        return;
     }
-    shown.push('\n');
     match QUEUE.get() {
-        Some(queue) => queue.push(shown),
-        None => print(&shown),
+        Some(queue) => queue.push(Message { program, level, text: message.into() }),
+        None => log().write(program, level, message),
     }
 }
 
-fn print(shown: &str) {
-    // There is no way to report that stderr is closed.
-    let _ = io::stderr().lock().write_all(shown.as_bytes());
+/// What is written from now on is written to `log`, and nothing that is less grave than `most`.
+pub fn write_to(log: ErrorLog, most: LevelFilter) {
+    *self::log() = log;
+    log::set_max_level(most);
+}
+
+/// Opens the log anew, which somebody may have renamed.
+pub fn reopen() {
+    log().reopen();
+}
+
+fn log() -> MutexGuard<'static, ErrorLog> {
+    LOG.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// From now on who says something does not wait until it is printed, which takes for ever where stderr is a pipe that nobody
-/// reads; a thread does. What a panic has to say goes the same way.
+/// reads; a thread does. What a panic has to say goes the same way, and what libraries say of what they do.
 ///
 /// # Errors
 ///
@@ -70,16 +89,17 @@ pub fn print_in_background(program: &'static str) -> io::Result<()> {
     std::thread::Builder::new().name("messages".into()).spawn(move || {
         loop {
             let (messages, lost) = queue.take();
-            messages.iter().for_each(|message| print(message));
+            messages.iter().for_each(|Message { program, level, text }| log().write(program, *level, text));
             if lost > 0 {
-                print(&format!("{program}: {lost} messages were lost here, since nobody read what was said before\n"));
+                let what = format!("{lost} messages were lost here, since nobody read what was said before");
+                log().write(program, Level::Error, &what);
             }
         }
     })?;
     std::panic::set_hook(Box::new(move |panic| {
         let thread = std::thread::current();
         let name = thread.name().unwrap_or("without a name");
-        say(program, &format!("thread {name} {panic}\nthis is a mistake in {program}"));
+        say_at(program, Level::Error, &format!("thread {name} {panic}\nthis is a mistake in {program}"));
     }));
     Ok(())
 }
@@ -91,8 +111,18 @@ pub fn flush() {
     }
 }
 
+/// Where everything is printed.
+static LOG: Mutex<ErrorLog> = Mutex::new(ErrorLog::STDERR);
+
 /// What waits to be printed, once that is done in the background.
 static QUEUE: OnceLock<Queue> = OnceLock::new();
+
+#[derive(Debug, PartialEq)]
+struct Message {
+    program: &'static str,
+    level: Level,
+    text: String,
+}
 
 #[derive(Default)]
 struct Queue {
@@ -102,7 +132,7 @@ struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    messages: Vec<String>,
+    messages: Vec<Message>,
     /// How many there was no room for.
     lost: usize,
     is_printing: bool,
@@ -113,7 +143,7 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, message: String) {
+    fn push(&self, message: Message) {
         let mut waiting = self.waiting();
         if waiting.messages.len() < MOST_WAITING {
             waiting.messages.push(message);
@@ -125,7 +155,7 @@ impl Queue {
 
     /// All that wait, as soon as there are any, and how many more there would have been. Those that were taken the last time
     /// are printed.
-    fn take(&self) -> (Vec<String>, usize) {
+    fn take(&self) -> (Vec<Message>, usize) {
         let mut waiting = self.waiting();
         waiting.is_printing = false;
         self.changed.notify_all();
@@ -153,10 +183,11 @@ mod tests {
     #[test]
     fn so_many_messages_wait_and_the_others_are_counted() {
         let queue = Queue::default();
-        (0..MOST_WAITING + 3).for_each(|number| queue.push(number.to_string()));
+        let message = |text: String| Message { program: "x", level: Level::Info, text };
+        (0..MOST_WAITING + 3).for_each(|number| queue.push(message(number.to_string())));
         let (messages, lost) = queue.take();
-        assert_eq!((messages.len(), messages[0].as_str(), lost), (MOST_WAITING, "0", 3));
-        queue.push("next".into());
-        assert_eq!(queue.take(), (vec!["next".into()], 0));
+        assert_eq!((messages.len(), messages[0].text.as_str(), lost), (MOST_WAITING, "0", 3));
+        queue.push(message("next".into()));
+        assert_eq!(queue.take(), (vec![message("next".into())], 0));
     }
 }

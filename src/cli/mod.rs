@@ -2,8 +2,10 @@
 
 pub mod args;
 pub mod control;
+pub mod error_log;
 pub mod limits;
 pub mod message;
 pub mod models;
 pub mod progress;
 pub mod report;
+pub mod settings;

@@ -124,15 +124,15 @@ impl Report for Progress {
             return;
         }
         for note in notes.iter().take(SHOWN_NOTES) {
-            message::say(self.program, &format!("warning: {}{note}", site.display()));
+            message::warn(self.program, &format!("{}{note}", site.display()));
         }
         if let Some(more @ 1..) = notes.len().checked_sub(SHOWN_NOTES) {
-            message::say(self.program, &format!("warning: there are {more} more; mkroot check lists them all"));
+            message::warn(self.program, &format!("there are {more} more; mkroot check lists them all"));
         }
     }
 
     fn warn(&self, warning: &Warning) {
-        let show = || message::say(self.program, &format!("warning: {} {}", warning.path.display(), warning.what));
+        let show = || message::warn(self.program, &format!("{} {}", warning.path.display(), warning.what));
         match &*self.bar.borrow() {
             Some(bar) => bar.suspend(show),
             None => show(),

@@ -119,6 +119,8 @@ pub struct RequestHead<'a> {
     pub range: FieldValue<'a>,
     /// Negotiate (RFC 2295, section 8.4).
     pub negotiate: FieldValue<'a>,
+    /// Referer; it is written down and changes nothing.
+    pub referer: FieldValue<'a>,
     /// User-Agent; one of them is not believed in what it says of Negotiate (R87).
     pub user_agent: FieldValue<'a>,
 }
@@ -145,6 +147,7 @@ impl<'a> RequestHead<'a> {
             if_range: None,
             range: None,
             negotiate: None,
+            referer: None,
             user_agent: None,
         }
     }
@@ -168,6 +171,7 @@ impl<'a> RequestHead<'a> {
         match name.len() {
             5 if name.eq_ignore_ascii_case(b"range") => Some(&mut self.range),
             6 if name.eq_ignore_ascii_case(b"accept") => Some(&mut self.accept),
+            7 if name.eq_ignore_ascii_case(b"referer") => Some(&mut self.referer),
             8 if name.eq_ignore_ascii_case(b"if-match") => Some(&mut self.if_match),
             8 if name.eq_ignore_ascii_case(b"if-range") => Some(&mut self.if_range),
             9 if name.eq_ignore_ascii_case(b"negotiate") => Some(&mut self.negotiate),

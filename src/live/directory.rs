@@ -350,7 +350,7 @@ impl Directory {
                 names.extend(listed.unwrap_or_default());
                 // Those that are known are looked at all the same.
                 if let Some(error) = complaint.as_ref().filter(|_| self.complaint != complaint) {
-                    self.messages.say(&format!("{}: {error}", self.path.display()));
+                    self.messages.complain(&format!("{}: {error}", self.path.display()));
                 }
                 self.complaint = complaint;
             }
@@ -452,12 +452,13 @@ impl Directory {
                     let message = format!("{reason}\n{then}");
                     let refused = Some((file, reason));
                     if std::mem::replace(&mut entry.refused, refused.clone()) != refused {
-                        self.say(&name, &message);
+                        self.hosts.note_refusal();
+                        self.complain(&name, &message);
                     }
                 }
             }
             if former.is_some_and(|site| site.withdraw()) {
-                self.say(&name, &format!("it was written to while it was served; {OUT_OF_SERVICE}"));
+                self.complain(&name, &format!("it was written to while it was served; {OUT_OF_SERVICE}"));
             }
         }
         self.hosts.change(sites, &gone);
@@ -495,14 +496,14 @@ impl Directory {
         let host = match host {
             Ok(host) => host,
             Err(wrong) => {
-                self.say_plainly(name, &wrong);
+                self.complain_plainly(name, &wrong);
                 return None;
             }
         };
         if let Some(owner) = self.owners.get(&host).filter(|owner| *owner != name).cloned() {
             let entry = self.entries.entry(owner.clone()).or_default();
             if entry.gone_since.is_none() {
-                self.say_plainly(name, &format!("is for the same host as {}, which is served", owner.display()));
+                self.complain_plainly(name, &format!("is for the same host as {}, which is served", owner.display()));
                 self.rivals.entry(host).or_default().insert(name.into());
                 return None;
             }
@@ -571,9 +572,14 @@ impl Directory {
         self.messages.say(&format!("{}: {message}", self.path.join(name).display()));
     }
 
+    /// The same about something that somebody should do something about.
+    fn complain(&self, name: &OsStr, message: &str) {
+        self.messages.complain(&format!("{}: {message}", self.path.join(name).display()));
+    }
+
     /// The same, where the name begins the sentence.
-    fn say_plainly(&self, name: &OsStr, message: &str) {
-        self.messages.say(&format!("{} {message}", self.path.join(name).display()));
+    fn complain_plainly(&self, name: &OsStr, message: &str) {
+        self.messages.complain(&format!("{} {message}", self.path.join(name).display()));
     }
 }
 

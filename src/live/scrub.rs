@@ -96,7 +96,7 @@ fn scrub(site: &Weak<Site>, messages: &Messages) {
                     position += bytes.len() as u64;
                 }
                 Err(error) => {
-                    messages.say(&format!("{}: byte {position} cannot be read: {error}", held.name()));
+                    messages.complain(&format!("{}: byte {position} cannot be read: {error}", held.name()));
                     break;
                 }
             }
@@ -105,7 +105,7 @@ fn scrub(site: &Weak<Site>, messages: &Messages) {
         if *hasher.finalize().as_bytes() != body.digest {
             held.condemn(body.range());
             let what = check::damaged_body(&held.webroot(), &body.range());
-            messages.say(&format!("{}:{}: {what}; it is not sent any more", held.name(), body.range().start));
+            messages.complain(&format!("{}:{}: {what}; it is not sent any more", held.name(), body.range().start));
         }
     }
 }

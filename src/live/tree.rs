@@ -182,7 +182,7 @@ impl Tree {
                     }
                     let message = format!("{error}\nthe site is left as it was");
                     if complaint.as_ref() != Some(&message) {
-                        self.messages.say(&message);
+                        self.messages.complain(&message);
                     }
                     complaint = Some(message);
                 }

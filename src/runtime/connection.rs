@@ -4,16 +4,19 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::buffers;
 use super::date;
-use super::hosts::{Hosts, Serving};
+use super::desk::{Inquiry, Staff};
+use super::hosts::{HostNumber, Hosts, Serving};
 use super::io::Failure;
 use super::limits::Limits;
 use super::messages::Messages;
+use super::observe::{Observed, Observer, Outcome};
 use super::phase::Phase;
 use super::site::Site;
 use crate::answer::{self, Answer, Content, Memory, Part};
@@ -44,8 +47,12 @@ pub struct Shared {
     pub limits: Limits,
     /// Who hears what goes wrong besides clients.
     pub messages: Messages,
+    /// Who sees answers.
+    pub observer: Observer,
+    /// Who answers what hosts do not.
+    pub desk: Option<Staff>,
     /// Whether the server is about to end: each connection closes after the answer it is at.
-    pub stopping: AtomicBool,
+    pub stopping: Arc<AtomicBool>,
 }
 
 impl Shared {
@@ -93,6 +100,19 @@ pub trait Wire {
     /// As those of [`Wire::fetch`].
     fn transfer(&mut self, site: &Site, range: Range<u64>) -> Result<(), Failure>;
 
+    /// What `staff` answers, waiting for that.
+    ///
+    /// # Errors
+    ///
+    /// Those of the socket.
+    fn consult(&mut self, staff: &Staff, inquiry: Inquiry) -> io::Result<Answer<'static>>;
+
+    /// Whose connection it is.
+    fn client(&self) -> IpAddr;
+
+    /// How many bytes were sent since it was accepted or came out of the waiting room.
+    fn sent(&self) -> u64;
+
     /// Says that nothing more will be sent.
     ///
     /// # Errors
@@ -113,7 +133,8 @@ pub enum End {
 /// Serves a connection that is at `phase`, in which nothing has been received yet. Errors of the socket end it; there is
 /// nobody to tell.
 pub fn serve(wire: &mut impl Wire, shared: &Shared, phase: Phase) -> End {
-    let session = Session { wire, shared, phase, input: Vec::new(), start: 0, unfinished: 0, output: Vec::new() };
+    let (input, output, observed) = (Vec::new(), Vec::new(), Observed::default());
+    let session = Session { wire, shared, phase, input, start: 0, unfinished: 0, output, observed };
     session.run().unwrap_or(End::Over)
 }
 
@@ -130,6 +151,8 @@ struct Session<'s, W> {
     unfinished: usize,
     /// Bytes to be sent.
     output: Vec<u8>,
+    /// Of the request that is being answered.
+    observed: Observed,
 }
 
 /// What is to be done after the heads that the buffer holds.
@@ -140,8 +163,17 @@ enum Next {
     Linger,
 }
 
+/// A request that has been understood.
+enum Asked<'w> {
+    /// What is to be done about it.
+    Site(Exchange<'w>),
+    /// The same, but somebody else has the answer.
+    Desk(Inquiry, Exchange<'w>),
+}
+
 /// What is to be done about a request that has been understood.
 struct Exchange<'w> {
+    host: Option<HostNumber>,
     site: Option<&'w Site>,
     answer: Answer<'w>,
     connection: Connection,
@@ -210,6 +242,10 @@ impl<'s, W: Wire> Session<'s, W> {
             };
             self.wire.enter(Phase::Answering);
             answered = true;
+            let exchange = match exchange {
+                Asked::Site(exchange) => exchange,
+                Asked::Desk(inquiry, exchange) => self.consult(inquiry, exchange)?,
+            };
             match self.perform(&exchange)? {
                 Next::Read => {}
                 end => break end,
@@ -238,48 +274,41 @@ impl<'s, W: Wire> Session<'s, W> {
     /// # Errors
     ///
     /// With which status to refuse what is no request.
-    fn understand<'w>(&self, found: &'w mut Option<Serving>) -> Result<Option<(Exchange<'w>, usize)>, Status> {
-        sys::on_shared_stack(|| match request::parse(&self.input[self.start..], &self.shared.limits.head) {
+    fn understand<'w>(&mut self, found: &'w mut Option<Serving>) -> Result<Option<(Asked<'w>, usize)>, Status> {
+        let Session { shared, wire, observed, .. } = self;
+        let received = &self.input[self.start..];
+        sys::on_shared_stack(|| match request::parse(received, &shared.limits.head) {
             Parsed::NeedMore => Ok(None),
             Parsed::Reject(status) => Err(status),
             Parsed::Head(head, length) => {
-                *found = self.shared.hosts.find(head.host);
-                Ok(Some((self.exchange(&head, found.as_deref().map(|site| &**site)), length)))
+                shared.observer.begin(observed, wire.client(), first_line(received), Some(&head));
+                if shared.desk.as_ref().is_some_and(|desk| desk.takes(&head)) {
+                    let later = Answer::made(Status::Ok, Vec::new(), Vec::new());
+                    return Ok(Some((Asked::Desk(Inquiry::of(&head), exchange_of(shared, &head, later)), length)));
+                }
+                *found = shared.hosts.find(head.host);
+                Ok(Some((Asked::Site(exchange(shared, &head, found.as_ref())), length)))
             }
         })
     }
 
-    /// What is to be done about a request for `site`.
-    fn exchange<'w>(&self, head: &RequestHead<'_>, site: Option<&'w Site>) -> Exchange<'w> {
-        let answer = match site {
-            Some(site) => answer_from(site, head),
-            None => answer::rejection(None, Status::MisdirectedRequest, Some(head)),
-        };
-        // Who comes back when the site does may find it elsewhere, behind a proxy for instance.
-        let is_withdrawn = answer.status == Status::ServiceUnavailable;
-        let keep = head.keep_alive && !is_withdrawn && !self.shared.stopping.load(Ordering::Relaxed);
-        let connection = match (keep, head.is_http_1_0) {
-            (false, _) => Connection::Close,
-            (true, true) => Connection::KeepAlive,
-            (true, false) => Connection::Implied,
-        };
-        let expectation = match (head.expects_continue, head.method) {
-            (false, _) => Expectation::None,
-            (true, Method::Get | Method::Head | Method::Options) => Expectation::Continue,
-            (true, _) => Expectation::Answer,
-        };
-        // Nothing of what is not available is in the answer, and nothing of it must be.
-        let site = site.filter(|_| !is_withdrawn);
-        Exchange { site, answer, connection, content: head.content, expectation }
+    /// What is to be done once the desk has answered. What it is asked for has no coroutine's time to cost.
+    fn consult<'w>(&mut self, inquiry: Inquiry, exchange: Exchange<'w>) -> io::Result<Exchange<'w>> {
+        let Some(desk) = &self.shared.desk else { return Ok(exchange) };
+        // Nobody's answer waits for that.
+        self.flush()?;
+        let answer = self.wire.consult(desk, inquiry)?;
+        self.wire.enter(Phase::Answering);
+        Ok(Exchange { answer, ..exchange })
     }
 
     /// Reads past the content of a request and answers it. Returns how the connection can go on: who has been refused
     /// may still be sending its content.
     fn perform(&mut self, exchange: &Exchange<'_>) -> io::Result<Next> {
-        let Exchange { site, answer, connection, content, expectation } = exchange;
+        let Exchange { connection, content, expectation, .. } = exchange;
         if *content != request::Content::None {
             if *expectation == Expectation::Answer {
-                self.push(answer, *site, Connection::Close)?;
+                self.push(exchange, Connection::Close)?;
                 return Ok(Next::Linger);
             }
             if let Err(status) = self.skip(*content, *expectation == Expectation::Continue)? {
@@ -288,7 +317,7 @@ impl<'s, W: Wire> Session<'s, W> {
             }
             self.wire.enter(Phase::Answering);
         }
-        self.push(answer, *site, *connection)?;
+        self.push(exchange, *connection)?;
         let all_is_read = self.start == self.input.len() && self.input.len() < self.input.capacity();
         Ok(match *connection {
             Connection::Close if all_is_read => Next::Close,
@@ -356,19 +385,40 @@ impl<'s, W: Wire> Session<'s, W> {
     /// The answer to a request that cannot be understood, or not be waited for.
     fn refuse(&mut self, status: Status) -> io::Result<()> {
         self.wire.enter(Phase::Answering);
-        self.push(&self.shared.rejection(status), None, Connection::Close)
+        let answer = self.shared.rejection(status);
+        let (connection, content, expectation) = (Connection::Close, request::Content::None, Expectation::None);
+        let exchange = Exchange { host: None, site: None, answer, connection, content, expectation };
+        // Of one that was understood so far more is known already.
+        if !self.observed.has_begun() {
+            let line = first_line(&self.input[self.start.min(self.input.len())..]);
+            self.shared.observer.begin(&mut self.observed, self.wire.client(), line, None);
+        }
+        self.push(&exchange, connection)
     }
 
-    /// Appends an answer from `site`, or from nowhere, to the output; sends what is there if it has become long, and long
-    /// content at once.
+    /// Appends an answer to the output, and lets it be seen; sends what is there if it has become long, and long content at
+    /// once.
     ///
     /// # Errors
     ///
     /// Besides those of the socket: if the site turns out to be cut short. What of it is in the output is not sent then.
-    fn push(&mut self, answer: &Answer<'_>, site: Option<&Site>, connection: Connection) -> io::Result<()> {
+    fn push(&mut self, exchange: &Exchange<'_>, connection: Connection) -> io::Result<()> {
+        let Exchange { host, site, answer, .. } = exchange;
         response::push_head(&mut self.output, answer.status, &date::now(), connection, answer.fields.bytes());
+        let before = self.wire.sent() + self.output.len() as u64;
+        let pushed = self.push_content(&answer.content, *site);
+        let is_whole = pushed.is_ok();
+        // What is in the output still is not sent any more if something has failed.
+        let bytes = if is_whole { answer.content.length() } else { self.wire.sent().saturating_sub(before) };
+        let Session { shared, observed, .. } = self;
+        shared.observer.end(observed, answer, *host, *site, Outcome { bytes, is_whole }, &shared.hosts);
+        pushed?;
+        self.send_if_long()
+    }
+
+    fn push_content(&mut self, content: &Content, site: Option<&Site>) -> io::Result<()> {
         self.check(site)?;
-        match &answer.content {
+        match content {
             Content::None => {}
             Content::Generated(bytes) => self.output.extend_from_slice(bytes),
             Content::Stored(range) => self.push_stored(range.clone(), site)?,
@@ -381,7 +431,7 @@ impl<'s, W: Wire> Session<'s, W> {
                 }
             }
         }
-        self.send_if_long()
+        Ok(())
     }
 
     /// Appends bytes of the site's file to the output; many of them are sent at once, behind what is there.
@@ -469,6 +519,41 @@ impl<'s, W: Wire> Session<'s, W> {
         }
         Ok(End::Over)
     }
+}
+
+/// What is to be done about a request for the site that was `found`.
+fn exchange<'w>(shared: &Shared, head: &RequestHead<'_>, found: Option<&'w Serving>) -> Exchange<'w> {
+    let (host, site) = (found.map(Serving::host), found.map(|found| &***found));
+    let answer = match site {
+        Some(site) => answer_from(site, head),
+        None => answer::rejection(None, Status::MisdirectedRequest, Some(head)),
+    };
+    // Nothing of what is not available is in the answer, and nothing of it must be.
+    let site = site.filter(|_| answer.status != Status::ServiceUnavailable);
+    Exchange { host, site, ..exchange_of(shared, head, answer) }
+}
+
+/// What is to be done about a request that has this answer from nowhere.
+fn exchange_of<'w>(shared: &Shared, head: &RequestHead<'_>, answer: Answer<'w>) -> Exchange<'w> {
+    // Who comes back when the site does may find it elsewhere, behind a proxy for instance.
+    let is_withdrawn = answer.status == Status::ServiceUnavailable;
+    let keep = head.keep_alive && !is_withdrawn && !shared.stopping.load(Ordering::Relaxed);
+    let connection = match (keep, head.is_http_1_0) {
+        (false, _) => Connection::Close,
+        (true, true) => Connection::KeepAlive,
+        (true, false) => Connection::Implied,
+    };
+    let expectation = match (head.expects_continue, head.method) {
+        (false, _) => Expectation::None,
+        (true, Method::Get | Method::Head | Method::Options) => Expectation::Continue,
+        (true, _) => Expectation::Answer,
+    };
+    Exchange { host: None, site: None, answer, connection, content: head.content, expectation }
+}
+
+/// The first line of a head, without its end.
+fn first_line(head: &[u8]) -> &[u8] {
+    head.split(|&byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default()
 }
 
 thread_local! {

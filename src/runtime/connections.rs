@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,7 +34,19 @@ pub(super) struct Connections {
     pub io: Io,
     pub clock: Clock,
     pub deadlines: Deadlines,
+    pub events: Events,
     table: Mutex<Table>,
+}
+
+/// How often something has happened to a connection. None of it is frequent.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    /// It was not let in, since its client has too many.
+    pub refused: AtomicU64,
+    /// It had to give way to others.
+    pub displaced: AtomicU64,
+    /// What it was at took too long, by what that was.
+    pub late: [AtomicU64; Phase::ALL.len()],
 }
 
 #[derive(Debug, Default)]
@@ -99,6 +112,7 @@ impl Connections {
             io,
             clock: Clock::new(),
             deadlines: Deadlines::of(limits),
+            events: Events::default(),
             table: Mutex::default(),
         }
     }
@@ -113,6 +127,7 @@ impl Connections {
         let mut table = self.table();
         let count = table.by_client.entry(client).or_default();
         if *count >= self.most_per_client {
+            self.events.refused.fetch_add(1, Ordering::Relaxed);
             return None;
         }
         *count += 1;
@@ -150,7 +165,9 @@ impl Connections {
             waiting.truncate(count);
         }
         let dismissed = waiting.into_iter().filter(|(_, wait, state)| state.dismiss(*wait)).map(|(.., state)| state);
-        self.wake(dismissed.collect());
+        let dismissed: Vec<_> = dismissed.collect();
+        self.events.displaced.fetch_add(dismissed.len() as u64, Ordering::Relaxed);
+        self.wake(dismissed);
     }
 
     /// Wakes connections, each on its worker.
@@ -192,6 +209,14 @@ impl Connections {
         remaining
     }
 
+    /// How many have been admitted, and how many are at each phase.
+    pub fn by_phase(&self) -> (u64, [u64; Phase::ALL.len()]) {
+        let table = self.table();
+        let mut counts = [0; Phase::ALL.len()];
+        table.members.iter().for_each(|(_, member)| counts[member.state.phase() as usize] += 1);
+        (table.admitted, counts)
+    }
+
     /// The watchman: sets the clock, wakes those whose deadlines have passed, and has those wait elsewhere who have been
     /// idle for a while, for as long as the process lives.
     pub fn watch(&self) {
@@ -204,7 +229,16 @@ impl Connections {
             let called: Vec<_> = {
                 let table = self.table();
                 let states = table.members.iter().map(|(_, member)| &member.state);
-                let is_called = |state: &&Arc<State>| state.expire(now) || state.set_aside(long_ago, &self.deadlines);
+                let is_late = |state: &State| match state.expire(now) {
+                    Some(news) => {
+                        if let Some(phase) = news {
+                            self.events.late[phase as usize].fetch_add(1, Ordering::Relaxed);
+                        }
+                        true
+                    }
+                    None => false,
+                };
+                let is_called = |state: &&Arc<State>| is_late(state) || state.set_aside(long_ago, &self.deadlines);
                 states.filter(is_called).cloned().collect()
             };
             self.wake(called);
@@ -234,7 +268,7 @@ mod tests {
 
     fn connections(connections: usize, connections_per_address: usize) -> Arc<Connections> {
         let limits = Limits { connections, connections_per_address, ..Limits::default() };
-        let io = Io::start(Model::Auto, 1, &Messages::new(|_| ()));
+        let io = Io::start(Model::Auto, 1, &Messages::new(|_, _| ()));
         Arc::new(Connections::new(&limits, Means::of_process(1, Model::Auto), io, Arc::default()))
     }
 

@@ -23,7 +23,11 @@ pub(super) fn tick() {
 
 /// The current date as an IMF-fixdate.
 pub(super) fn now() -> [u8; LENGTH] {
-    let seconds = SECONDS.load(Ordering::Relaxed);
+    at(SECONDS.load(Ordering::Relaxed))
+}
+
+/// A date in seconds since 1970 as an IMF-fixdate.
+pub(super) fn at(seconds: u64) -> [u8; LENGTH] {
     RENDERED.with(|rendered| {
         let (second, text) = rendered.get();
         if second == seconds {

@@ -5,9 +5,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
+use indexmap::IndexSet;
 
 use super::site::Site;
 use crate::http::host::{self, LONGEST};
@@ -79,15 +82,44 @@ impl fmt::Display for HostName {
 #[derive(Debug, Default)]
 pub struct Hosts {
     table: ArcSwap<Table>,
-    /// Held by who changes the table.
-    changing: Mutex<()>,
+    /// All names that there ever were, in the order of their numbers. Held by who changes the table.
+    names: Mutex<IndexSet<HostName>>,
+    swaps: AtomicU64,
+    refusals: AtomicU64,
 }
 
+/// Stands for the name of a host, also when it is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostNumber(u32);
+
 /// What a host serves. There is always something; a host that has nothing to serve is removed.
-type Host = ArcSwap<Site>;
+#[derive(Debug)]
+struct Host {
+    number: HostNumber,
+    site: ArcSwap<Site>,
+}
 
 /// A site for as long as it takes to answer from it.
-pub type Serving = Guard<Arc<Site>>;
+#[derive(Debug)]
+pub struct Serving {
+    site: Guard<Arc<Site>>,
+    host: HostNumber,
+}
+
+impl Serving {
+    /// The host that it is served for.
+    pub fn host(&self) -> HostNumber {
+        self.host
+    }
+}
+
+impl Deref for Serving {
+    type Target = Arc<Site>;
+
+    fn deref(&self) -> &Arc<Site> {
+        &self.site
+    }
+}
 
 #[derive(Clone, Debug, Default)]
 struct Table {
@@ -101,12 +133,48 @@ impl Hosts {
     /// which it lies in, else the default. Costs one hash; where there are domains, one more for each label of a name
     /// that has no site of its own.
     pub fn find(&self, authority: &[u8]) -> Option<Serving> {
-        self.table.load().find(authority).map(|host| host.load())
+        self.table.load().find(authority).map(|host| host.serving())
     }
 
     /// The site that answers where the host is not known.
     pub fn default_site(&self) -> Option<Serving> {
-        self.table.load().default.as_ref().map(|host| host.load())
+        self.table.load().default.as_ref().map(|host| host.serving())
+    }
+
+    /// The site of the host of this very name.
+    pub fn site_of(&self, name: &HostName) -> Option<Serving> {
+        self.table.load().host(name).map(|host| host.serving())
+    }
+
+    /// The names that something is served for, in order.
+    pub fn names(&self) -> Vec<HostName> {
+        let table = self.table.load();
+        let exact = table.exact.keys().cloned().map(HostName::Exact);
+        let below = table.below.keys().cloned().map(HostName::Below);
+        let mut names: Vec<_> = exact.chain(below).chain(table.default.iter().map(|_| HostName::Default)).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The name that a number stands for.
+    pub fn name_of(&self, number: HostNumber) -> Option<HostName> {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.get_index(number.0 as usize).cloned()
+    }
+
+    /// How often a host was given another site.
+    pub fn swaps(&self) -> u64 {
+        self.swaps.load(Ordering::Relaxed)
+    }
+
+    /// How often a site was not let in.
+    pub fn refusals(&self) -> u64 {
+        self.refusals.load(Ordering::Relaxed)
+    }
+
+    /// A webroot could not be served, or a site not be packed.
+    pub fn note_refusal(&self) {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many names have something of their own to serve.
@@ -117,7 +185,7 @@ impl Hosts {
 
     /// Lets hosts serve these sites from now on, and others nothing of their own any more.
     pub fn change(&self, sites: impl IntoIterator<Item = (HostName, Arc<Site>)>, gone: &[HostName]) {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.table.load();
         // Copied once, and only if there is a name more or less.
         let mut changed = (!gone.is_empty()).then(|| Table::clone(&current));
@@ -126,13 +194,26 @@ impl Hosts {
         }
         for (name, site) in sites {
             match changed.as_ref().unwrap_or(&current).host(&name) {
-                Some(host) => host.store(site),
-                None => changed.get_or_insert_with(|| Table::clone(&current)).insert(name, Arc::new(Host::new(site))),
+                Some(host) => {
+                    host.site.store(site);
+                    self.swaps.fetch_add(1, Ordering::Relaxed);
+                }
+                None => {
+                    let number = HostNumber(names.insert_full(name.clone()).0 as u32);
+                    let host = Arc::new(Host { number, site: ArcSwap::new(site) });
+                    changed.get_or_insert_with(|| Table::clone(&current)).insert(name, host);
+                }
             }
         }
         if let Some(table) = changed {
             self.table.store(Arc::new(table));
         }
+    }
+}
+
+impl Host {
+    fn serving(&self) -> Serving {
+        Serving { site: self.site.load(), host: self.number }
     }
 }
 

@@ -33,8 +33,22 @@ pub enum Phase {
 }
 
 impl Phase {
-    const ALL: [Phase; 7] =
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Phase; 7] =
         [Phase::Opening, Phase::Idle, Phase::Head, Phase::Content, Phase::Answering, Phase::Sending, Phase::Lingering];
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Opening => "opening",
+            Phase::Idle => "idle",
+            Phase::Head => "head",
+            Phase::Content => "content",
+            Phase::Answering => "answering",
+            Phase::Sending => "sending",
+            Phase::Lingering => "lingering",
+        }
+    }
 }
 
 /// Milliseconds since the server began.
@@ -181,11 +195,15 @@ impl State {
         (waits && word & LATE == 0).then_some(Wait { word, phase })
     }
 
-    /// Marks the connection as late if its deadline lies before `now`. Returns whether it is to be woken, which holds
-    /// until it has gone on.
-    pub fn expire(&self, now: u64) -> bool {
+    /// Marks the connection as late if its deadline lies before `now`. Returns something if it is to be woken, which holds
+    /// until it has gone on; if that is news, what has taken too long.
+    pub fn expire(&self, now: u64) -> Option<Option<Phase>> {
         let word = self.word.load(Ordering::Acquire);
-        word >> DEADLINE_SHIFT < now && (word & LATE != 0 || self.mark(word, LATE))
+        match word >> DEADLINE_SHIFT < now {
+            false => None,
+            true if word & LATE != 0 => Some(None),
+            true => self.mark(word, LATE).then_some(Some(phase(word))),
+        }
     }
 
     /// Ends a wait by marking the connection as late, if it still waits. Returns whether it did.
@@ -257,14 +275,19 @@ mod tests {
     #[test]
     fn a_phase_is_late_once_and_the_next_is_not() {
         let state = State::new();
-        assert!(state.phase() == Phase::Answering && !state.is_late() && !state.expire(u64::MAX >> 6));
+        assert!(state.phase() == Phase::Answering && !state.is_late() && state.expire(u64::MAX >> 6).is_none());
         state.enter_until(Phase::Head, 100);
-        assert!(state.phase() == Phase::Head && !state.expire(100) && !state.is_late());
+        assert!(state.phase() == Phase::Head && state.expire(100).is_none() && !state.is_late());
         assert!(state.wait().is_some());
-        assert!(state.expire(101) && state.is_late() && state.expire(102));
+        assert!(state.expire(101) == Some(Some(Phase::Head)) && state.is_late() && state.expire(102) == Some(None));
         assert!(state.wait().is_none());
         state.enter(Phase::Answering);
-        assert!(state.phase() == Phase::Answering && !state.is_late() && !state.expire(102) && state.wait().is_none());
+        assert!(
+            state.phase() == Phase::Answering
+                && !state.is_late()
+                && state.expire(102).is_none()
+                && state.wait().is_none()
+        );
     }
 
     #[test]
@@ -276,7 +299,7 @@ mod tests {
         assert!(!state.set_aside(499, &deadlines) && !state.is_long());
         assert!(state.set_aside(500, &deadlines) && state.is_long() && !state.set_aside(501, &deadlines));
         // It still waits, can give way, and be late.
-        assert!(state.wait().is_some() && state.expire(deadlines.idle + 501) && state.is_late());
+        assert!(state.wait().is_some() && state.expire(deadlines.idle + 501).is_some() && state.is_late());
         state.enter(Phase::Answering);
         assert!(!state.is_long() && !state.is_late());
         state.enter_until(Phase::Head, deadlines.head);

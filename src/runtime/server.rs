@@ -13,11 +13,14 @@ use rustix::net::SendFlags;
 use super::connection::{self, End, Shared, Wire};
 use super::connections::{Connections, Remaining};
 use super::date;
+use super::desk::{Desk, Staff};
 use super::hosts::Hosts;
 use super::io::{Io, Model};
 use super::limits::{Limits, Means};
 use super::listener::{Accepting, Listener};
 use super::messages::Messages;
+use super::observe::Observer;
+use super::overview::Overview;
 use super::phase::Phase;
 use super::socket::Socket;
 use super::waiting_room::{Admitted, WaitingRoom};
@@ -48,7 +51,7 @@ const IDLE: Duration = Duration::from_millis(500);
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How to serve.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Threads that serve, as [`start_workers`] was told.
     pub workers: usize,
@@ -56,12 +59,18 @@ pub struct Options {
     pub limits: Limits,
     /// How long contents are sent.
     pub model: Model,
+    /// Who sees answers.
+    pub observer: Observer,
+    /// Who answers what no site does.
+    pub desk: Option<Arc<dyn Desk>>,
 }
 
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
     house: Arc<House>,
+    /// What the connections of sites share.
+    shared: Arc<Shared>,
     doors: Vec<Door>,
     /// How many of them are still open.
     open: Arc<AtomicUsize>,
@@ -70,7 +79,6 @@ pub struct Server {
 /// What every connection needs.
 #[derive(Debug)]
 struct House {
-    shared: Shared,
     connections: Arc<Connections>,
     room: Arc<WaitingRoom>,
 }
@@ -122,24 +130,48 @@ impl Server {
         options: Options,
         messages: Messages,
     ) -> io::Result<Server> {
-        let Options { workers, limits, model } = options;
+        let Options { workers, limits, model, observer, desk } = options;
         let io = Io::start(model, workers, &messages);
         let means = Means::of_process(workers, model);
         let connections = Arc::new(Connections::new(&limits, means, io, hosts.clone()));
-        let shared = Shared { hosts, limits, messages, stopping: AtomicBool::new(false) };
-        let house = Arc::new(House { shared, connections, room: Arc::new(WaitingRoom::open()?) });
-        let mut server = Server { house: house.clone(), doors: Vec::new(), open: Arc::new(AtomicUsize::new(0)) };
+        let desk = desk.map(Staff::start).transpose()?;
+        let shared = Arc::new(Shared { hosts, limits, messages, observer, desk, stopping: Arc::default() });
+        let house = Arc::new(House { connections, room: Arc::new(WaitingRoom::open()?) });
+        let mut server = Server { house: house.clone(), shared, doors: Vec::new(), open: Arc::default() };
         date::tick();
         let connections = house.connections.clone();
         std::thread::Builder::new().name("watchman".into()).spawn(move || connections.watch())?;
         sys::spawn(None, move || house.room.attend(|connection| begin(connection, &house)))?;
         for listener in listeners {
-            server.open_door(listener)?;
+            server.open_door(listener, server.shared.clone())?;
         }
         Ok(server)
     }
 
-    fn open_door(&mut self, listener: Listener) -> io::Result<()> {
+    /// Lets everything that is asked on `listener` be answered at `desk`.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Server::start`].
+    pub fn open_desk(&mut self, listener: Listener, desk: Arc<dyn Desk>) -> io::Result<()> {
+        let Shared { limits, messages, stopping, .. } = &*self.shared;
+        let shared = Shared {
+            hosts: Arc::default(),
+            limits: *limits,
+            messages: messages.clone(),
+            observer: Observer::default(),
+            desk: Some(Staff::start(desk)?),
+            stopping: stopping.clone(),
+        };
+        self.open_door(listener, Arc::new(shared))
+    }
+
+    /// How it is doing, for as long as the process lives.
+    pub fn overview(&self) -> Overview {
+        Overview::new(self.house.connections.clone(), self.shared.stopping.clone())
+    }
+
+    fn open_door(&mut self, listener: Listener, shared: Arc<Shared>) -> io::Result<()> {
         let address = listener.address();
         let accepting =
             listener.listen().map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
@@ -151,7 +183,7 @@ impl Server {
         open.fetch_add(1, Ordering::AcqRel);
         let house = self.house.clone();
         sys::spawn(None, move || {
-            accept(&accepting, &closing, &house);
+            accept(&accepting, &closing, &house, &shared);
             drop(accepting);
             open.fetch_sub(1, Ordering::AcqRel);
         })
@@ -169,8 +201,8 @@ impl Server {
     /// connects meanwhile is lost.
     pub fn stop(mut self, grace: Duration, is_enough: impl Fn() -> bool) -> usize {
         let deadline = Instant::now() + grace;
-        let House { shared, connections, .. } = &*self.house;
-        shared.stopping.store(true, Ordering::Release);
+        let connections = &self.house.connections;
+        self.shared.stopping.store(true, Ordering::Release);
         let doors = std::mem::take(&mut self.doors);
         let late = Instant::now() + HANDSHAKE;
         let (yielded, own): (Vec<_>, Vec<_>) = doors.into_iter().partition(|door| door.accepting.yield_to_others());
@@ -209,7 +241,7 @@ impl Server {
 }
 
 /// Accepts connections until it is told to end, and then those that are there already.
-fn accept(accepting: &Accepting, closing: &AtomicBool, house: &Arc<House>) {
+fn accept(accepting: &Accepting, closing: &AtomicBool, house: &Arc<House>, shared: &Arc<Shared>) {
     let mut accepted = 0;
     loop {
         let is_last = closing.load(Ordering::Acquire);
@@ -218,7 +250,7 @@ fn accept(accepting: &Accepting, closing: &AtomicBool, house: &Arc<House>) {
         }
         match accepting.accept() {
             Ok(Some((stream, address))) => {
-                admit(stream, address, house);
+                admit(stream, address, house, shared);
                 accepted += 1;
                 if accepted % MOST_IN_A_ROW == 0 && !is_last {
                     accepting.let_others();
@@ -238,14 +270,16 @@ fn accept(accepting: &Accepting, closing: &AtomicBool, house: &Arc<House>) {
     }
 }
 
-fn admit(stream: TcpStream, address: SocketAddr, house: &Arc<House>) {
-    let House { shared, connections, .. } = &**house;
+fn admit(stream: TcpStream, address: SocketAddr, house: &Arc<House>, shared: &Arc<Shared>) {
+    let connections = &house.connections;
     while !connections.has_room() && !shared.stopping.load(Ordering::Relaxed) {
         connections.make_room();
         may::coroutine::sleep(ROOM_PAUSE);
     }
     match connections.admit(address.ip()) {
-        Some(membership) => begin(Admitted { stream, membership }, house),
+        Some(membership) => {
+            begin(Admitted { stream, client: address.ip(), shared: shared.clone(), membership }, house);
+        }
         None => turn_away(&stream, shared),
     }
 }
@@ -253,10 +287,10 @@ fn admit(stream: TcpStream, address: SocketAddr, house: &Arc<House>) {
 /// Serves a connection, a new one or one that was in the waiting room, on the worker to which its events will be brought.
 /// Without memory for a stack it is closed, which is what is left to do.
 fn begin(connection: Admitted, house: &Arc<House>) {
-    let Admitted { stream, membership } = connection;
+    let Admitted { stream, client, shared, membership } = connection;
     let house = house.clone();
     let _ = sys::spawn_on(stream.as_raw_fd() as usize, move || {
-        let mut socket = Socket::new(stream, &membership.state, &house.connections);
+        let mut socket = Socket::new(stream, client, &membership.state, &house.connections);
         let phase = match membership.state.phase() {
             // It has never been at anything.
             Phase::Answering => {
@@ -265,10 +299,10 @@ fn begin(connection: Admitted, house: &Arc<House>) {
             }
             waiting => waiting,
         };
-        if connection::serve(&mut socket, &house.shared, phase) == End::Idle
+        if connection::serve(&mut socket, &shared, phase) == End::Idle
             && let Some(stream) = socket.into_stream()
         {
-            house.room.enter(Admitted { stream, membership });
+            house.room.enter(Admitted { stream, client, shared, membership });
         }
     });
 }

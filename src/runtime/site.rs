@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{Mode, OFlags};
 
@@ -20,6 +20,8 @@ use crate::webroot::{Mapped, Webroot};
 pub struct Site {
     /// No other site of this process has the same.
     number: u64,
+    /// When it was opened.
+    since: SystemTime,
     mapped: Mapped,
     name: String,
     /// Bits of [`WITHDRAWN`] and [`DAMAGED`].
@@ -51,6 +53,7 @@ impl Site {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         Site {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            since: SystemTime::now(),
             mapped,
             name: name.into(),
             state: AtomicU8::new(0),
@@ -64,6 +67,11 @@ impl Site {
     /// A number that no other site of this process has, or had.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// When it was opened.
+    pub fn since(&self) -> SystemTime {
+        self.since
     }
 
     /// What messages call it.
@@ -119,7 +127,7 @@ impl Site {
     /// The same because of something that was noticed while it was served; says so, once.
     pub fn withdraw_as_cut_short(&self, messages: &Messages) {
         if self.withdraw() {
-            messages.say(&format!("{}: it was cut short while it was served; {OUT_OF_SERVICE}", self.name));
+            messages.complain(&format!("{}: it was cut short while it was served; {OUT_OF_SERVICE}", self.name));
         }
     }
 
@@ -129,7 +137,10 @@ impl Site {
         let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
         if complained.is_none_or(|last| last.elapsed() >= COMPLAINTS) {
             *complained = Some(Instant::now());
-            messages.say(&format!("{}: it cannot be read at byte {at}: {error}; the answer was broken off", self.name));
+            messages.complain(&format!(
+                "{}: it cannot be read at byte {at}: {error}; the answer was broken off",
+                self.name
+            ));
         }
     }
 
@@ -195,7 +206,7 @@ pub(super) mod tests {
         let said = Arc::new(Mutex::new(Vec::new()));
         let messages = {
             let said = said.clone();
-            Messages::new(move |message| said.lock().expect("messages").push(message.to_string()))
+            Messages::new(move |_, message| said.lock().expect("messages").push(message.to_string()))
         };
         let site = site("example.com");
         for at in 4096..5000 {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::net::{Shutdown, TcpStream};
+use std::net::{IpAddr, Shutdown, TcpStream};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
@@ -14,10 +14,13 @@ use rustix::pipe::SpliceFlags;
 use super::buffers;
 use super::connection::Wire;
 use super::connections::Connections;
-use super::io::{Failure, Pending, blame, cut_short};
+use super::desk::{Inquiry, Staff};
+use super::flight::Pending;
+use super::io::{Failure, blame, cut_short};
 use super::phase::{Phase, State};
 use super::polled::Polled;
 use super::site::Site;
+use crate::answer::Answer;
 use crate::sys;
 
 /// Event flags of epoll after which a read finds something: IN, and those of [`PEER_DONE`].
@@ -33,6 +36,7 @@ pub(super) const TURN: usize = 1 << 20;
 pub(super) struct Socket<'s> {
     /// Non-blocking.
     stream: Arc<TcpStream>,
+    client: IpAddr,
     /// Events of the socket, once there was something to wait for.
     events: Option<Polled<TcpStream>>,
     state: &'s Arc<State>,
@@ -59,11 +63,11 @@ struct Quota {
 }
 
 impl<'s> Socket<'s> {
-    /// A connection by `stream`, which must be non-blocking.
-    pub fn new(stream: TcpStream, state: &'s Arc<State>, connections: &'s Connections) -> Socket<'s> {
+    /// A connection of `client` by `stream`, which must be non-blocking.
+    pub fn new(stream: TcpStream, client: IpAddr, state: &'s Arc<State>, connections: &'s Connections) -> Socket<'s> {
         let stream = Arc::new(stream);
         let (readable, peer_done) = (true, false);
-        Socket { stream, events: None, state, connections, readable, peer_done, sent: 0, moved: 0, quota: None }
+        Socket { stream, client, events: None, state, connections, readable, peer_done, sent: 0, moved: 0, quota: None }
     }
 
     /// Gets ready to wait. Many connections never do: what they ask is there when they are accepted, and they end with the
@@ -300,6 +304,22 @@ impl Wire for Socket<'_> {
         let connections = self.connections;
         self.watch()?;
         connections.io.send(site, range, self)
+    }
+
+    fn consult(&mut self, staff: &Staff, inquiry: Inquiry) -> io::Result<Answer<'static>> {
+        self.watch()?;
+        Ok(match staff.take(inquiry, self.state) {
+            Some(pending) => self.wait_for(pending),
+            None => Staff::too_busy(),
+        })
+    }
+
+    fn client(&self) -> IpAddr {
+        self.client
+    }
+
+    fn sent(&self) -> u64 {
+        self.sent
     }
 
     fn finish_sending(&mut self) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! The waiting room: connections that have been idle for a while wait here for their clients, without a coroutine, its
 //! stack and a buffer. What is left of one is a socket, and what the table of connections knows.
 
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{io, ptr};
@@ -12,6 +12,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use slab::Slab;
 
+use super::connection::Shared;
 use super::connections::Membership;
 use super::phase::State;
 use super::polled::Polled;
@@ -31,6 +32,10 @@ pub(super) struct WaitingRoom {
 #[derive(Debug)]
 pub(super) struct Admitted {
     pub stream: TcpStream,
+    /// Whose it is.
+    pub client: IpAddr,
+    /// Whom it asks.
+    pub shared: Arc<Shared>,
     pub membership: Membership,
 }
 

@@ -15,6 +15,11 @@ pub fn this_is_worker(number: usize) {
     WORKER.set(Some(number));
 }
 
+/// The number of the worker whose thread this is, if it is one.
+pub fn worker() -> Option<usize> {
+    WORKER.get()
+}
+
 /// Runs `body` as a coroutine on one of the runtime's workers, once that has looked for events: the one whose number
 /// is `worker` modulo the number of workers, or `None` for any.
 ///

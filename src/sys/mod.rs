@@ -27,7 +27,7 @@ mod writeback;
 
 pub use aio::{ALIGNMENT, Aio, Buffer};
 pub use background::work_in_background;
-pub use coroutine::{spawn, spawn_on, this_is_worker};
+pub use coroutine::{spawn, spawn_on, this_is_worker, worker};
 pub use descriptor::inherited;
 pub use fault::survive_truncation;
 pub use lease::has_writer;

@@ -3,14 +3,15 @@
 #![no_main]
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
 
 use connegd::http::request;
 use connegd::resource::Policy;
 use connegd::runtime::connection::{End, Shared, Wire, serve};
-use connegd::runtime::{Failure, HostName, Hosts, Limits, Messages, Phase, Site};
+use connegd::answer::Answer;
+use connegd::runtime::{Failure, HostName, Hosts, Inquiry, Limits, Messages, Observer, Phase, Site, Staff};
 use libfuzzer_sys::fuzz_target;
 
 /// Small bounds, so that short inputs reach them.
@@ -23,9 +24,11 @@ static SERVER: LazyLock<Shared> = LazyLock::new(|| Shared {
         hosts.change([(HostName::Default, Arc::new(site))], &[]);
         Arc::new(hosts)
     },
-    messages: Messages::new(|message| panic!("{message}")),
+    messages: Messages::new(|_, message| panic!("{message}")),
     limits: Limits { head: LIMITS, content: 40, ..Limits::default() },
-    stopping: AtomicBool::new(false),
+    observer: Observer::default(),
+    desk: None,
+    stopping: Arc::default(),
 });
 
 /// A client that sends pieces, ends its side, and keeps what it is sent.
@@ -70,6 +73,18 @@ impl Wire for Client<'_> {
 
     fn transfer(&mut self, _site: &Site, _range: Range<u64>) -> Result<(), Failure> {
         unreachable!("no file of the site is so long")
+    }
+
+    fn consult(&mut self, staff: &Staff, inquiry: Inquiry) -> io::Result<Answer<'static>> {
+        Ok(staff.answer(&inquiry))
+    }
+
+    fn client(&self) -> IpAddr {
+        Ipv4Addr::LOCALHOST.into()
+    }
+
+    fn sent(&self) -> u64 {
+        self.received.len() as u64
     }
 
     fn finish_sending(&mut self) -> io::Result<()> {

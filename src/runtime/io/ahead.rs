@@ -8,9 +8,9 @@ use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use super::flight::{Delivery, Pending, expect};
 use super::pool::{Loan, Pool};
 use super::{Failure, cut_short, permitted};
+use crate::runtime::flight::{Delivery, Pending, expect};
 use crate::runtime::polled::Polled;
 use crate::runtime::site::Site;
 use crate::runtime::socket::Socket;

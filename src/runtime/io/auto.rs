@@ -6,11 +6,11 @@ use std::ops::Range;
 
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::flight::Pending;
 use super::readers::{Length, Outcome, Readers};
 use super::resident::Resident;
 use super::{Failure, LONG, PIECE, Transfer, cut_short, permitted, with_scratch};
 use crate::runtime::connection::Wire;
+use crate::runtime::flight::Pending;
 use crate::runtime::site::Site;
 use crate::runtime::socket::{Socket, TURN};
 
@@ -31,6 +31,11 @@ struct Window {
 }
 
 impl Auto {
+    /// How often something was not in memory and had to be read first.
+    pub fn reads(&self) -> u64 {
+        self.readers.reads()
+    }
+
     /// Appends `range`, which is short, to `output`, which is sent first if the disk must be waited for.
     pub fn fetch(
         &self,

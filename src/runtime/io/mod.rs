@@ -8,7 +8,6 @@ mod ahead;
 mod aio;
 mod async_sendfile;
 mod auto;
-mod flight;
 mod mmap;
 mod pool;
 mod readers;
@@ -21,6 +20,7 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::io::Errno;
 use serde::Deserialize;
@@ -30,7 +30,6 @@ use super::site::Site;
 use super::socket::Socket;
 use crate::webroot::layout::PAGED_LENGTH;
 use auto::Auto;
-pub(super) use flight::Pending;
 
 /// How long contents are sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -157,8 +156,37 @@ pub(super) trait Transfer: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub(super) struct Io {
     transfer: Box<dyn Transfer>,
+    /// What it is.
+    model: Model,
     /// What short stretches are sent by.
     pub auto: Auto,
+    /// Stretches that were sent by themselves, and their bytes: of [`LONG`] ones, and of shorter ones.
+    long: Sent,
+    short: Sent,
+}
+
+#[derive(Debug, Default)]
+struct Sent {
+    stretches: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// Stretches of contents that were not copied behind their heads.
+#[derive(Clone, Copy, Debug)]
+pub struct Transferred {
+    /// By what they were sent.
+    pub model: Model,
+    /// How many.
+    pub stretches: u64,
+    /// How long they were, in bytes.
+    pub bytes: u64,
+}
+
+impl Sent {
+    fn note(&self, bytes: u64) {
+        self.stretches.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
 }
 
 impl Io {
@@ -175,20 +203,36 @@ impl Io {
             Model::Dio => aio::Aio::direct(workers, auto.clone(), messages.clone()).map(|aio| Box::new(aio) as _),
             Model::AsyncSendfile => async_sendfile::AsyncSendfile::new(workers).map(|uring| Box::new(uring) as _),
         };
-        let transfer = transfer.unwrap_or_else(|error| {
-            messages.say(&format!("--io {model}: {error}; long contents are sent as by auto"));
-            Box::new(auto.clone())
-        });
-        Io { transfer, auto }
+        let (transfer, model) = match transfer {
+            Ok(transfer) => (transfer, model),
+            Err(error) => {
+                messages.say(&format!("--io {model}: {error}; long contents are sent as by auto"));
+                (Box::new(auto.clone()) as _, Model::Auto)
+            }
+        };
+        Io { transfer, model, auto, long: Sent::default(), short: Sent::default() }
+    }
+
+    /// What was sent so far, or begun.
+    pub fn transferred(&self) -> Vec<Transferred> {
+        let read = |sent: &Sent| (sent.stretches.load(Ordering::Relaxed), sent.bytes.load(Ordering::Relaxed));
+        let ((long, long_bytes), (short, short_bytes)) = (read(&self.long), read(&self.short));
+        match self.model {
+            Model::Auto => {
+                vec![Transferred { model: Model::Auto, stretches: long + short, bytes: long_bytes + short_bytes }]
+            }
+            model => vec![
+                Transferred { model: Model::Auto, stretches: short, bytes: short_bytes },
+                Transferred { model, stretches: long, bytes: long_bytes },
+            ],
+        }
     }
 
     /// Sends a stretch.
     pub fn send(&self, site: &Site, range: Range<u64>, socket: &mut Socket<'_>) -> Result<(), Failure> {
-        if range.end - range.start < LONG {
-            self.auto.send(site, range, socket)
-        } else {
-            self.transfer.send(site, range, socket)
-        }
+        let length = range.end - range.start;
+        if length < LONG { &self.short } else { &self.long }.note(length);
+        if length < LONG { self.auto.send(site, range, socket) } else { self.transfer.send(site, range, socket) }
     }
 }
 

@@ -5,13 +5,14 @@ use std::fs::File;
 use std::io;
 use std::num::NonZeroU64;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::Advice;
 use rustix::io::Errno;
 
-use super::flight::{Delivery, Pending, expect};
+use crate::runtime::flight::{Delivery, Pending, expect};
 use crate::runtime::phase::State;
 
 /// How many there are at most: so many requests the disk has to choose from.
@@ -44,6 +45,8 @@ pub(super) struct Readers(Arc<Shared>);
 struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
+    /// How many jobs there were.
+    jobs: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +82,7 @@ impl Readers {
     ) -> io::Result<Pending<Outcome>> {
         let (pending, delivery) = expect(connection);
         let job = Job { file: file.clone(), range, delivery };
+        self.0.jobs.fetch_add(1, Ordering::Relaxed);
         let mut queue = self.0.queue();
         match length {
             Length::Short => queue.short.push_back(job),
@@ -94,6 +98,11 @@ impl Readers {
             return Err(error);
         }
         Ok(pending)
+    }
+
+    /// How often something had to be read.
+    pub fn reads(&self) -> u64 {
+        self.0.jobs.load(Ordering::Relaxed)
     }
 
     fn start(&self, queue: &mut Queue) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::runtime::phase::State;
+use super::phase::State;
 use crate::sys;
 
 /// How long to wait for memory when there is none for a stack.
@@ -12,7 +12,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// What a connection waits for.
 #[derive(Debug)]
-pub(in crate::runtime) struct Pending<T>(Arc<Flight<T>>);
+pub(super) struct Pending<T>(Arc<Flight<T>>);
 
 /// The other end: who has this brings the result.
 #[derive(Debug)]

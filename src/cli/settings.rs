@@ -1,0 +1,330 @@
+//! What the flags of connegd and its file of settings say, as one: flags win, then the file, then the defaults.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use log::LevelFilter;
+use serde::{Deserialize, Deserializer, de};
+
+use super::args::{Connegd, Sending};
+use super::limits::{LimitSettings, Within, set};
+use crate::build::ConfigError;
+use crate::live::Verify;
+use crate::runtime::{Destination, Format, Limits, Model};
+
+/// Everything that can be said about a server: flags, and the keys of its file, which are called the same.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Settings {
+    /// What to serve for all hosts.
+    #[arg(value_name = "OUT.webroot|SITE_DIR")]
+    #[serde(rename = "serve")]
+    source: Option<PathBuf>,
+    /// Serve each webroot in DIR, or link to one, for the host of its name; `*.example.com` for all below, `__default__`
+    /// for the rest. What changes there is served at once.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["source", "site_config"])]
+    vhosts: Option<PathBuf>,
+    /// Listen on ADDR; may be repeated. Port 0 takes a free one [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Vec<SocketAddr>,
+    /// How long contents are sent: auto, sync, sendfile, mmap, aio, dio or async-sendfile; `list` says which of them this
+    /// kernel offers, and ends [default: auto].
+    #[arg(long, value_name = "MODEL|list")]
+    io: Option<Sending>,
+    /// Serve with N threads; the default is one for each core.
+    #[arg(long, value_name = "N")]
+    workers: Option<NonZeroUsize>,
+    /// Read settings of the site from FILE instead of SITE_DIR/.mkroot.toml; only for a directory.
+    #[arg(long, value_name = "FILE")]
+    site_config: Option<PathBuf>,
+    /// Share the addresses with other processes that say so (SO_REUSEPORT): a new one takes over without a gap.
+    #[arg(long)]
+    reuse_port: bool,
+    /// When contents are compared with their digests: before they are served, slowly afterwards, or never
+    /// [default: background].
+    #[arg(long, value_name = "open|background|off")]
+    verify: Option<Verify>,
+    /// For answers that were begun when the server is told to end [default: 10].
+    #[arg(long, value_name = "SECONDS")]
+    grace: Option<Within<0, 86_400>>,
+    /// Answer at /explain, on every host, why a request gets what it gets: for whoever makes a site.
+    #[arg(long)]
+    explain: bool,
+    /// Write a line for each request to FILE, to standard output (-), or to the system's log (syslog). SIGUSR1 opens
+    /// FILE anew [default: off].
+    #[arg(long, value_name = "FILE|-|syslog|off", help_heading = "Operations")]
+    access_log: Option<MayBeOff>,
+    /// Write messages to FILE, to standard error (-), or to the system's log (syslog); SIGUSR1 opens FILE anew [default: -].
+    #[arg(long, value_name = "FILE|-|syslog", help_heading = "Operations")]
+    error_log: Option<Destination>,
+    /// How lines of both logs are written: combined is Apache's, json has what was chosen, and why [default: combined].
+    #[arg(long, value_name = "combined|json", help_heading = "Operations")]
+    log_format: Option<Format>,
+    /// What is not said: error, warn, info or debug is the least that is [default: info].
+    #[arg(long, value_name = "LEVEL", help_heading = "Operations")]
+    log_level: Option<Level>,
+    /// Tell about the server itself on ADDR: /metrics, /healthz, /readyz, /sites, /explain. Not for everybody to reach.
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Operations")]
+    ops: Option<SocketAddr>,
+    /// What a client may ask.
+    #[command(flatten)]
+    limits: LimitSettings,
+}
+
+/// Where the access log goes, or that there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct MayBeOff(Option<Destination>);
+
+impl FromStr for MayBeOff {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<MayBeOff, String> {
+        match text {
+            "off" => Ok(MayBeOff(None)),
+            text => text.parse().map(|destination| MayBeOff(Some(destination))),
+        }
+    }
+}
+
+/// How grave a message must be.
+#[derive(Clone, Copy, Debug)]
+struct Level(LevelFilter);
+
+impl FromStr for Level {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Level, String> {
+        match text {
+            "error" => Ok(Level(LevelFilter::Error)),
+            "warn" => Ok(Level(LevelFilter::Warn)),
+            "info" => Ok(Level(LevelFilter::Info)),
+            "debug" => Ok(Level(LevelFilter::Debug)),
+            _ => Err(format!("{text:?} is none of error, warn, info, debug")),
+        }
+    }
+}
+
+/// What is written in a file as on the command line.
+fn from_text<'de, T: FromStr<Err = String>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+}
+
+impl<'de> Deserialize<'de> for MayBeOff {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<MayBeOff, D::Error> {
+        from_text(deserializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Level {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Level, D::Error> {
+        from_text(deserializer)
+    }
+}
+
+/// What is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A webroot, or a site and perhaps a file with its settings.
+    One(PathBuf, Option<PathBuf>),
+    /// A directory of webroots.
+    Hosts(PathBuf),
+}
+
+/// How to serve, all said and done.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// What is served, if anybody has said.
+    pub source: Option<Source>,
+    /// Where to listen; nothing if nobody has said.
+    pub listen: Vec<SocketAddr>,
+    /// Threads that serve; `None` for one for each core.
+    pub workers: Option<NonZeroUsize>,
+    /// Whether addresses are shared with other processes.
+    pub reuse_port: bool,
+    /// When contents are verified.
+    pub verify: Verify,
+    /// How long contents are sent.
+    pub model: Model,
+    /// How long answers that were begun may take once the server is told to end.
+    pub grace: Duration,
+    /// Whether every host explains its decisions.
+    pub explain: bool,
+    /// Where a line for each request is written.
+    pub access_log: Option<Destination>,
+    /// Where messages are written.
+    pub error_log: Destination,
+    /// How both are written.
+    pub log_format: Format,
+    /// How grave a message must be at least.
+    pub log_level: LevelFilter,
+    /// Where the server tells about itself.
+    pub ops: Option<SocketAddr>,
+    /// What a client may ask.
+    pub limits: Limits,
+}
+
+impl Settings {
+    /// These, and where they say nothing `others`.
+    fn or(self, others: Settings) -> Settings {
+        // What to serve is one thing, however it is said.
+        let (source, vhosts, site_config) = match (&self.source, &self.vhosts) {
+            (None, None) => (others.source, others.vhosts, self.site_config.or(others.site_config)),
+            _ => (self.source, self.vhosts, self.site_config),
+        };
+        Settings {
+            source,
+            vhosts,
+            site_config,
+            listen: if self.listen.is_empty() { others.listen } else { self.listen },
+            io: self.io.or(others.io),
+            workers: self.workers.or(others.workers),
+            reuse_port: self.reuse_port || others.reuse_port,
+            verify: self.verify.or(others.verify),
+            grace: self.grace.or(others.grace),
+            explain: self.explain || others.explain,
+            access_log: self.access_log.or(others.access_log),
+            error_log: self.error_log.or(others.error_log),
+            log_format: self.log_format.or(others.log_format),
+            log_level: self.log_level.or(others.log_level),
+            ops: self.ops.or(others.ops),
+            limits: self.limits.or(others.limits),
+        }
+    }
+
+    /// Whether only the ways of sending are asked for.
+    pub fn wants_list(&self) -> bool {
+        self.io == Some(Sending::List)
+    }
+
+    fn source(&self) -> Result<Option<Source>, String> {
+        match (&self.source, &self.vhosts) {
+            (Some(_), Some(_)) => Err("serve and vhosts are two things, and one of them can be served".into()),
+            (Some(source), None) => Ok(Some(Source::One(source.clone(), self.site_config.clone()))),
+            (None, Some(vhosts)) => Ok(Some(Source::Hosts(vhosts.clone()))),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+impl ServerSettings {
+    /// What the flags say, and the file that they name.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, holds an unknown key or a bad value, or what is said contradicts itself.
+    pub fn of(arguments: &Connegd) -> Result<ServerSettings, Box<dyn std::error::Error>> {
+        let file = match &arguments.config {
+            Some(path) => read(path)?,
+            None => Settings::default(),
+        };
+        let said = arguments.settings.clone().or(file);
+        let mut grace = Duration::from_secs(10);
+        set(&mut grace, said.grace);
+        Ok(ServerSettings {
+            source: said.source()?,
+            listen: said.listen,
+            reuse_port: said.reuse_port,
+            verify: said.verify.unwrap_or_default(),
+            model: match said.io {
+                Some(Sending::By(model)) => model,
+                Some(Sending::List) | None => Model::default(),
+            },
+            workers: said.workers,
+            grace,
+            explain: said.explain,
+            access_log: said.access_log.and_then(|MayBeOff(destination)| destination),
+            error_log: said.error_log.unwrap_or(Destination::Stdout),
+            log_format: said.log_format.unwrap_or_default(),
+            log_level: said.log_level.map_or(LevelFilter::Info, |Level(level)| level),
+            ops: said.ops,
+            limits: said.limits.limits(),
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Settings, ConfigError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_path_buf(), source })?;
+    toml::from_str(&text).map_err(|error| ConfigError::of_toml(path, &text, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn settings(line: &str, file: &str) -> Result<ServerSettings, String> {
+        let path = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(path.path(), file).expect("a file");
+        let words = ["connegd", "--config", path.path().to_str().expect("a path")];
+        let arguments = Connegd::try_parse_from(words.into_iter().chain(line.split_whitespace()).chain(["x.webroot"]));
+        let arguments = arguments.map_err(|error| error.to_string())?;
+        let shown =
+            |error: Box<dyn std::error::Error>| error.to_string().replace(&path.path().display().to_string(), "F");
+        ServerSettings::of(&arguments).map_err(shown)
+    }
+
+    #[test]
+    fn flags_win_then_the_file_then_the_defaults() {
+        let defaults = settings("", "").unwrap();
+        assert_eq!(format!("{:?}", defaults.limits), format!("{:?}", Limits::default()));
+        assert_eq!((defaults.listen.len(), defaults.workers, defaults.grace.as_secs()), (0, None, 10));
+        let file = "listen = [\"127.0.0.1:1\", \"[::1]:2\"]\nworkers = 3\ngrace = 0\nio = \"dio\"\n[limits]\nheader-timeout = 5\nmax-head = 100\n";
+        let said = settings("--header-timeout 7 --max-content 0", file).unwrap();
+        assert_eq!((said.listen.len(), said.workers.map(NonZeroUsize::get), said.grace.as_secs()), (2, Some(3), 0));
+        assert_eq!((said.limits.header_timeout.as_secs(), said.limits.head.head, said.limits.content), (7, 100, 0));
+        assert_eq!((defaults.model, said.model), (Model::Auto, Model::Dio));
+        let said = settings("--listen 127.0.0.1:3 --workers 1 --grace 4 --io async-sendfile", file).unwrap();
+        assert_eq!(said.model, Model::AsyncSendfile);
+        assert_eq!((said.listen.len(), said.workers.map(NonZeroUsize::get), said.grace.as_secs()), (1, Some(1), 4));
+    }
+
+    #[test]
+    fn mistakes_are_shown_with_their_place_and_what_would_do() {
+        for (file, expected) in [
+            ("[limits]\nheader-timeout = 0\n", "F:2:18: 0 is not a whole number from 1 to 86400"),
+            ("[limits]\nmax-fields = 1000\n", "F:2:14: 1000 is not a whole number from 1 to 256"),
+            ("[limits]\nmax-head = -1\n", "F:2:12: -1 is not a whole number from 64 to 1048576"),
+            ("[limits]\nheader-time = 1\n", "F:2:1: unknown field `header-time`, expected one of `header-timeout`"),
+            ("listen = [\"localhost\"]\n", "F:1:11: invalid socket address syntax"),
+            ("io = \"uring\"\n", "F:1:6: unknown variant `uring`, expected one of `auto`, `sync`"),
+            ("workers = 0\n", "F:1:11: invalid value: integer `0`, expected a nonzero usize"),
+        ] {
+            let error = settings("", file).unwrap_err();
+            assert!(error.starts_with(expected), "{file:?}: {error}");
+        }
+        let error = settings("--header-timeout 1.5", "").unwrap_err();
+        assert!(error.contains("\"1.5\" is not a whole number from 1 to 86400"), "{error}");
+    }
+
+    /// Each setting reaches its limit.
+    #[test]
+    fn every_setting_is_used() {
+        let names = [
+            "header-timeout",
+            "keep-alive-timeout",
+            "content-timeout",
+            "send-timeout",
+            "min-send-rate",
+            "max-target",
+            "max-head",
+            "max-fields",
+            "max-content",
+            "max-connections",
+            "max-connections-per-address",
+        ];
+        let mut seen = std::collections::HashSet::from([format!("{:?}", Limits::default())]);
+        for name in names {
+            let by_flag = settings(&format!("--{name} 77"), "").unwrap();
+            let by_file = settings("", &format!("[limits]\n{name} = 77\n")).unwrap();
+            let shown = format!("{:?}", by_flag.limits);
+            assert_eq!(shown, format!("{:?}", by_file.limits), "{name}");
+            assert!(seen.insert(shown), "{name} changes nothing");
+        }
+    }
+}

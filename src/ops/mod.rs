@@ -1,0 +1,132 @@
+//! What a server tells those who run it: its numbers, whether it is well, what it serves, and why it answers as it does.
+
+mod metrics;
+mod process;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use crate::answer::Answer;
+use crate::http::Status;
+use crate::http::response::push_field;
+use crate::runtime::{AccessLog, Desk, Hosts, Inquiry, Metrics, Overview};
+
+/// The desk at which operators ask.
+#[derive(Debug)]
+pub struct Operations {
+    /// What is served.
+    pub hosts: Arc<Hosts>,
+    /// How the server is doing.
+    pub overview: Overview,
+    /// What it has counted.
+    pub metrics: Arc<Metrics>,
+    /// The access log, if it writes one.
+    pub log: Option<Arc<AccessLog>>,
+}
+
+/// What OpenMetrics are, as a media type.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// The page at the root.
+const INDEX: &str = include_str!("index.html");
+
+impl Desk for Operations {
+    fn takes(&self, _target: &[u8]) -> bool {
+        true
+    }
+
+    fn answer(&self, inquiry: &Inquiry) -> Answer<'static> {
+        let (path, _query) = split(&inquiry.target);
+        match path {
+            b"/" => reply(Status::Ok, HTML, INDEX.into()),
+            b"/metrics" => reply(Status::Ok, OPENMETRICS, metrics::exposition(self)),
+            b"/healthz" => reply(Status::Ok, PLAIN, "ok\n".into()),
+            b"/readyz" => match self.reason_not_to_ask() {
+                None => reply(Status::Ok, PLAIN, "ready\n".into()),
+                Some(reason) => reply(Status::ServiceUnavailable, PLAIN, format!("{reason}\n")),
+            },
+            b"/sites" => reply(Status::Ok, JSON, self.sites()),
+            _ => reply(Status::NotFound, PLAIN, "there are /metrics, /healthz, /readyz, /sites and /explain\n".into()),
+        }
+    }
+}
+
+/// A site, as `/sites` tells of it.
+#[derive(Debug, Serialize)]
+struct ListedSite {
+    /// The name that it is served under.
+    host: String,
+    /// What messages call it: the path of a webroot or of a directory.
+    name: String,
+    /// The build of the webroot, in hexadecimal.
+    build: String,
+    /// When it was opened, in seconds since 1970.
+    opened: u64,
+    /// How long it has been served.
+    age_seconds: u64,
+    resources: usize,
+    /// Length of the file.
+    bytes: u64,
+    /// What of it serving reads besides contents, and so should be in memory.
+    index_bytes: u64,
+    /// Whether it is sent; not if somebody has written to its file.
+    available: bool,
+}
+
+impl Operations {
+    /// Why this server should not be asked, if there is a reason.
+    fn reason_not_to_ask(&self) -> Option<&'static str> {
+        if self.overview.is_stopping() {
+            Some("it is about to end")
+        } else if self.hosts.count() == 0 {
+            Some("there is nothing to serve")
+        } else {
+            None
+        }
+    }
+
+    fn sites(&self) -> String {
+        let now = SystemTime::now();
+        let sites = self.hosts.names().into_iter().filter_map(|host| {
+            let site = self.hosts.site_of(&host)?;
+            let webroot = site.webroot();
+            Some(ListedSite {
+                host: host.to_string(),
+                name: site.name().to_string(),
+                build: webroot.build_id().iter().map(|byte| format!("{byte:02x}")).collect(),
+                opened: site.since().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+                age_seconds: now.duration_since(site.since()).map_or(0, |age| age.as_secs()),
+                resources: webroot.resources().len(),
+                bytes: webroot.file_length(),
+                index_bytes: webroot.index_length(),
+                available: site.is_available(),
+            })
+        });
+        // There is nothing in it that has no form in JSON.
+        let sites: Vec<_> = sites.collect();
+        serde_json::to_string_pretty(&sites).unwrap_or_default() + "\n"
+    }
+}
+
+/// The path of a request target, and its query.
+fn split(target: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match target.iter().position(|&byte| byte == b'?') {
+        Some(place) => (&target[..place], Some(&target[place + 1..])),
+        None => (target, None),
+    }
+}
+
+fn reply(status: Status, media_type: &str, content: String) -> Answer<'static> {
+    let mut fields = Vec::new();
+    push_field(&mut fields, "Content-Type", media_type.as_bytes());
+    push_field(&mut fields, "Cache-Control", b"no-store");
+    push_field(&mut fields, "X-Content-Type-Options", b"nosniff");
+    push_field(&mut fields, "Content-Security-Policy", b"default-src 'none'; style-src 'unsafe-inline'");
+    Answer::made(status, fields, content.into_bytes())
+}
