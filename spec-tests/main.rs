@@ -16,6 +16,7 @@ mod derived;
 #[cfg(feature = "images")]
 mod derived_images;
 mod directories;
+mod docs;
 mod explain_cases;
 mod hosts;
 mod hosts_model;
