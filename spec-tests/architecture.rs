@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// Which modules each may use; see the table in lib.rs.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("resource", &[]),
     ("sys", &[]),
     ("http", &["resource"]),
@@ -14,7 +14,8 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ("build", &["resource", "http", "webroot", "sys"]),
     ("runtime", &["answer", "http", "webroot", "sys"]),
     ("live", &["resource", "build", "webroot", "runtime", "sys"]),
-    ("cli", &["resource", "build", "answer", "http", "webroot", "runtime", "live"]),
+    ("ops", &["resource", "http", "negotiation", "webroot", "answer", "runtime"]),
+    ("cli", &["resource", "build", "answer", "http", "webroot", "runtime", "live", "ops"]),
 ];
 
 fn sources(directory: &Path, found: &mut Vec<(String, String)>) {

@@ -17,6 +17,7 @@ mod derived;
 mod derived_images;
 mod directories;
 mod explain_cases;
+mod explain_page;
 mod hosts;
 mod hosts_model;
 mod incremental;

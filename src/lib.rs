@@ -27,7 +27,8 @@
 //! | [`runtime`] | sockets, coroutines, hosts and what they serve at the moment | answer, http, webroot, sys |
 //! | [`live`] | keeps that up with what lies in the file system | resource, build, webroot, runtime, sys |
 //! | [`sys`] | the only unsafe code: memory maps, coroutine start, what the kernel is asked | nothing of ours |
-//! | [`cli`] | arguments, messages and reports of the two programs | resource, build, answer, http, webroot, runtime, live |
+//! | [`ops`] | pages for those who run the server | resource, http, negotiation, webroot, answer, runtime |
+//! | [`cli`] | arguments, messages and reports of the two programs | resource, build, answer, http, webroot, runtime, live, ops |
 //!
 //! `negotiation`, `http` and `answer` are pure: no I/O, no clock.
 //!
@@ -46,6 +47,7 @@ pub mod cli;
 pub mod http;
 pub mod live;
 pub mod negotiation;
+pub mod ops;
 pub mod resource;
 pub mod runtime;
 pub mod sys;
