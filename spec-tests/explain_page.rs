@@ -231,6 +231,28 @@ fn the_page_tells_all_that_the_text_tells() {
 }
 
 #[test]
+fn what_is_refused_is_refused_by_a_rule() {
+    for (host, url, fields, expected) in [
+        (0, "/2005/chart", "Accept: text/html", "refused (R77) for its type: nothing in Accept fits (R59)"),
+        (0, "/2005/chart", "Accept: image/png;q=0", "refused (R77) for its type: Accept gives it 0 (named, R59)"),
+        (0, "/style", "Accept-Encoding: *;q=0, gzip", "its coding: Accept-Encoding gives it 0 (by *, R74)"),
+        (
+            0,
+            "/style",
+            "Accept: a/b\nAccept-Encoding: br",
+            "(R59); for its coding: nothing in Accept-Encoding fits (R74)",
+        ),
+        (2, "/c", "", "refused (R77) for its source quality: it is 0</td>"),
+        (2, "/c", "Negotiate: 1.0", "refused (R88) for its source quality: it is 0"),
+        (2, "/c", "Negotiate: trans", "<td>listed (R87)</td>"),
+        (2, "/a%22%3E%3Cscript%3Ex", "Negotiate: 1.0", "best, but the client decides (R89)"),
+    ] {
+        let html = sound(&query(&[("host", HOSTS[host]), ("url", url), ("client", "own"), ("fields", fields)]));
+        assert!(html.contains(expected), "{url} {fields}: {expected}\n{html}");
+    }
+}
+
+#[test]
 fn a_query_that_makes_no_request_leaves_the_form_as_it_was() {
     for (query, status, expected) in [
         ("host=other.example&url=/", Status::NotFound, "There is no host called &quot;other.example&quot; here."),
@@ -260,6 +282,10 @@ fn there_is_something_to_try() {
     let html = page(None, &HOSTS, |_| Some(Subject { name: HOSTS[0], webroot: CHART.webroot(), origin: None })).html;
     assert!(html.contains("<a href=\"?host=chart.example&amp;url=%2F2005%2Fchart&amp;client=chrome\">"), "{html}");
     assert!(!html.contains("%2Fchart.svg"), "only what is negotiated: {html}");
+    let html = sound("host=chart.example&url=/2005/chart&client=own&fields=Accept:+image/png");
+    assert!(html.contains("<bdi>chart.png</bdi> <span>"), "{html}");
+    let other = "<a href=\"?host=chart.example&amp;url=%2F2005%2Fchart&amp;client=rdf\">an RDF tool</a></dt><dd><bdi>406 Not Acceptable";
+    assert!(html.contains(other), "others have no fields of one's own: {html}");
     let html = sound("host=chart.example&url=/2005/charts&client=curl");
     assert!(html.contains("<a href=\"?host=chart.example&amp;url=%2F2005%2Fchart.svg&amp;client=curl\">"), "{html}");
 }

@@ -10,7 +10,7 @@ use crate::answer::explain::{
     Comparison, Explanation, Negotiation, ParsedField, ReasonedQuality, ScoredVariant, explain,
 };
 use crate::answer::{Answer, Content, answer, rejection};
-use crate::http::request::{Limits, Parsed, RequestHead, parse};
+use crate::http::request::{Limits, Method, Parsed, RequestHead, parse};
 use crate::http::response::{field_lines, field_value};
 use crate::http::{Status, target};
 use crate::webroot::Webroot;
@@ -81,9 +81,9 @@ fn push_unnegotiated(out: &mut String, form: &Form, subject: &Subject<'_>, expla
         _ if explanation.file.is_some() => "A file that is asked for by its whole name is sent as it is (R16).",
         200 | 501 | 405 => "It is the method that decides.",
         300..400 => "The address leads elsewhere, whoever asks.",
-        400 | 414 => {
-            "This is no target of a request: it begins with a slash, and each of its percent signs with two \
-                      hexadecimal digits leads to a name below the root."
+        400 => {
+            "This is no target of a request: one begins with a slash, a percent sign stands before two hexadecimal digits, \
+             and no .. leads above the root."
         }
         404 => "No resource has this name, and no file can stand for it.",
         _ => "It is the resource that answers so, whoever asks.",
@@ -92,8 +92,7 @@ fn push_unnegotiated(out: &mut String, form: &Form, subject: &Subject<'_>, expla
     let mut scratch = Vec::new();
     let target = form.url.as_deref().unwrap_or("/").as_bytes();
     if explanation.status == 404
-        && let Ok(RequestHead { method, .. }) = parsed(&request::head(form, &Fields::new(), subject))
-        && let Ok(target::Target::Resource { path, .. }) = target::parse(method, target)
+        && let Ok(target::Target::Resource { path, .. }) = target::parse(Method::from_name(form.method), target)
         && let Ok(key) = target::key(path, &mut scratch)
     {
         near::push_near(out, form, subject.webroot, key);
@@ -200,11 +199,12 @@ fn result(negotiation: &Negotiation, number: usize, variant: &ScoredVariant) -> 
     let mut reasons: Vec<_> = refused
         .map(|ReasonedQuality { dimension, why, rule, .. }| match &**why {
             "no match" => format!("its {dimension}: nothing in {} fits ({rule})", field(dimension)),
-            why => format!("its {dimension}: {} gives it 0, {} ({rule})", field(dimension), text(why)),
+            why => format!("its {dimension}: {} gives it 0 ({}, {rule})", field(dimension), text(why)),
         })
         .collect();
     if variant.source_quality == 0 {
-        reasons.push("its source quality is 0".into());
+        let rule = if variant.media_type.is_empty() { ", as that of what has no type (R39)" } else { "" };
+        reasons.push(format!("its source quality: it is 0{rule}"));
     }
     ("refused", format!("refused ({elimination}) for {}", reasons.join("; for ")))
 }
@@ -280,12 +280,12 @@ fn push_answer(out: &mut String, form: &Form, subject: &Subject<'_>, answer: &An
     *out += "</section>\n";
 }
 
-/// What other clients get, with links to why.
+/// What other clients get without fields of one's own, with links to why.
 fn push_others(out: &mut String, form: &Form, subject: &Subject<'_>) {
     *out += "<section><h2>Other clients</h2>\n<dl class=\"others\">\n";
-    for client in CLIENTS.iter().filter(|client| !client.fields.is_empty()) {
-        let Ok(fields) = form.fields_of(client) else { continue };
-        let form = Form { client, ..form.clone() };
+    for client in CLIENTS.iter().filter(|client| !client.fields.is_empty() && client.name != form.client.name) {
+        let form = Form { client, further: String::new(), ..form.clone() };
+        let Ok(fields) = form.fields() else { continue };
         let got = outcome(&request::head(&form, &fields, subject), subject.webroot);
         *out += &format!(
             "<div><dt><a href=\"?{}\">{}</a></dt><dd><bdi>{}</bdi></dd></div>\n",

@@ -75,16 +75,7 @@ impl Form {
     ///
     /// What is no field, in words.
     pub fn fields(&self) -> Result<Fields, String> {
-        self.fields_of(self.client)
-    }
-
-    /// The same if `client` asked.
-    ///
-    /// # Errors
-    ///
-    /// What is no field, in words.
-    pub fn fields_of(&self, client: &Client) -> Result<Fields, String> {
-        let own = client.fields.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        let own = self.client.fields.iter().map(|(name, value)| (name.to_string(), value.to_string()));
         let lines = self.further.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         let mut further = lines.map(|(number, line)| field(number + 1, line)).collect::<Result<Fields, _>>()?;
         if !self.language.is_empty() {
