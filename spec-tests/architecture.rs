@@ -13,9 +13,9 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("answer", &["resource", "http", "negotiation", "webroot"]),
     ("build", &["resource", "http", "webroot", "sys"]),
     ("runtime", &["answer", "http", "webroot", "sys"]),
-    ("ops", &["answer", "http", "runtime"]),
     ("live", &["resource", "build", "webroot", "runtime", "sys"]),
-    ("cli", &["resource", "build", "answer", "http", "webroot", "runtime", "ops", "live"]),
+    ("ops", &["resource", "http", "negotiation", "webroot", "answer", "runtime"]),
+    ("cli", &["resource", "build", "answer", "http", "webroot", "runtime", "live", "ops"]),
 ];
 
 fn sources(directory: &Path, found: &mut Vec<(String, String)>) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use connegd::build::Config;
 use connegd::cli::args::Connegd;
-use connegd::cli::limits::ServerSettings;
+use connegd::cli::settings::ServerSettings;
 use connegd::webroot::{Mapped, check};
 
 use crate::support::{Server, Workshop};

@@ -18,6 +18,7 @@ mod derived_images;
 mod directories;
 mod docs;
 mod explain_cases;
+mod explain_page;
 mod hosts;
 mod hosts_model;
 mod incremental;

@@ -314,3 +314,27 @@ fn health_is_told_and_so_is_that_there_is_nothing_to_serve() {
     );
     assert_eq!(server.get("/metrics", &[]).status, 404);
 }
+
+#[test]
+fn decisions_are_explained_at_the_desk_and_where_a_site_is_made() {
+    let flags = ["--ops", "127.0.0.1:0", "--explain"];
+    let server = Server::start_in_silence_with(&chart_site(), &flags);
+    let asked = "/explain?host=__default__&url=/2005/chart&client=own&fields=Accept:+image/png";
+    for response in [ask(&server, asked), server.get(asked, &[])] {
+        assert_eq!((response.status, response.field("Content-Type")), (200, Some("text/html; charset=utf-8")));
+        let page = response.text();
+        assert!(
+            page.contains("chart.png") && page.contains("15102") && page.contains("data:image/png;base64,"),
+            "{page}"
+        );
+        let policy = response.field("Content-Security-Policy").expect("a policy");
+        assert!(policy.starts_with("default-src 'none';") && !policy.contains("script"), "{policy}");
+    }
+    // It says where the page can be had.
+    let page = ask(&server, asked).text();
+    assert!(page.contains(&format!("http://{}/2005/chart", server.address)), "{page}");
+    assert_eq!(ask(&server, "/explain?host=nowhere&url=/").status, 404);
+    assert_eq!(server.get("/explainer", &[]).status, 404);
+    // Elsewhere nobody hears of it unless that was said.
+    assert_eq!(workshop().serve().get("/explain", &[]).status, 404);
+}

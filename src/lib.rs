@@ -25,10 +25,10 @@
 //! | [`answer`] | (webroot, request head) → status, fields, which bytes | resource, http, negotiation, webroot |
 //! | [`build`] | site directory → webroot file, offline | resource, http, webroot, sys |
 //! | [`runtime`] | sockets, coroutines, hosts and what they serve at the moment | answer, http, webroot, sys |
-//! | [`ops`] | what the server tells about itself: metrics, sites | answer, http, runtime |
 //! | [`live`] | keeps that up with what lies in the file system | resource, build, webroot, runtime, sys |
 //! | [`sys`] | the only unsafe code: memory maps, coroutine start, what the kernel is asked | nothing of ours |
-//! | [`cli`] | arguments, messages and reports of the two programs | resource, build, answer, http, webroot, runtime, ops, live |
+//! | [`ops`] | what a server tells those who run it: metrics, sites, why an answer is as it is | resource, http, negotiation, webroot, answer, runtime |
+//! | [`cli`] | arguments, messages and reports of the two programs | resource, build, answer, http, webroot, runtime, live, ops |
 //!
 //! `negotiation`, `http` and `answer` are pure: no I/O, no clock.
 //!

@@ -1,12 +1,11 @@
 //! Why a request is answered as it is: the server's own decision, step by step, for people and for programs.
 
-use std::fmt::{self, Display, Write as _};
+mod text;
 
 use serde::Serialize;
 
 use super::negotiated::preferences;
 use super::{Listener, answer_traced};
-use crate::http::Status;
 use crate::http::request::RequestHead;
 use crate::http::response::field_lines;
 use crate::negotiation::{Algorithm, Choice, Preferences, Scores, Step, Trace, Why, select};
@@ -110,6 +109,8 @@ pub struct ReasonedQuality {
     pub quality: f32,
     /// Where it comes from, in words.
     pub why: String,
+    /// The rule that gives it.
+    pub rule: &'static str,
 }
 
 /// A comparison of two acceptable variants.
@@ -298,17 +299,13 @@ fn unscored((variant, stored): (&Variant<'_>, StoredVariant<'_>)) -> ScoredVaria
 fn score(negotiation: &mut Negotiation, number: usize, scores: &Scores) {
     let Negotiation { preferences, variants, .. } = negotiation;
     let variant = &mut variants[number];
-    let dimensions = [
-        ("type", "Accept", scores.media_type),
-        ("language", "Accept-Language", scores.language),
-        ("charset", "Accept-Charset", scores.charset),
-        ("coding", "Accept-Encoding", scores.coding),
-    ];
+    let scored = [scores.media_type, scores.language, scores.charset, scores.coding];
+    let dimensions = Dimensions::EACH.into_iter().zip(Dimensions::ALL.names()).zip(Dimensions::ALL.fields());
     variant.qualities = dimensions
-        .into_iter()
-        .map(|(dimension, field, (quality, why))| {
+        .zip(scored)
+        .map(|(((dimension, name), field), (quality, why))| {
             let items = preferences.iter().find(|parsed| parsed.name == field).and_then(|parsed| parsed.items.as_ref());
-            ReasonedQuality { dimension, quality, why: reason(why, items) }
+            ReasonedQuality { dimension: name, quality, why: reason(why, items), rule: why.rule(dimension) }
         })
         .collect();
     variant.overall = scores.overall;
@@ -330,147 +327,4 @@ fn reason(why: Why, items: Option<&Vec<(String, String)>>) -> String {
         Why::Unmentioned => "not mentioned".into(),
         Why::NoMatch => "no match".into(),
     }
-}
-
-impl Display for Explanation {
-    /// The story as a person reads it, several lines.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.negotiations.is_empty() {
-            writeln!(f, "{}: nothing to negotiate", self.target)?;
-        }
-        for negotiation in &self.negotiations {
-            write!(f, "{}: {negotiation}", self.target)?;
-        }
-        let Explanation { status, .. } = self;
-        match &self.file {
-            Some(file) if self.is_success() => writeln!(f, "\n{status} {file}")?,
-            Some(file) => writeln!(f, "\n{status} {} for {file}", reason_phrase(*status))?,
-            None => writeln!(f, "\n{status} {}", reason_phrase(*status))?,
-        }
-        for (name, value) in &self.fields {
-            writeln!(f, "  {name}: {value}")?;
-        }
-        Ok(())
-    }
-}
-
-fn reason_phrase(status: u16) -> &'static str {
-    Status::from_code(status).map_or("", Status::reason)
-}
-
-impl Display for Negotiation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let policy = match self.policy {
-            Policy::Modern => "modern",
-            Policy::Apache => "apache",
-        };
-        let count = self.variants.len();
-        writeln!(f, "{count} variant{}, policy {policy}\n", if count == 1 { "" } else { "s" })?;
-        let width = self.preferences.iter().map(|field| field.name.len()).max().unwrap_or(0);
-        for ParsedField { name, items } in &self.preferences {
-            let value = match items {
-                None => "(absent)".into(),
-                Some(items) if items.is_empty() => "(empty)".into(),
-                Some(items) => items.iter().map(|(name, q)| format!("{name} q={q}")).collect::<Vec<_>>().join(", "),
-            };
-            writeln!(f, "  {name:width$}  {value}")?;
-        }
-        f.write_char('\n')?;
-        self.table(f)?;
-        f.write_char('\n')?;
-        for Comparison { variant, best, wins, by } in &self.comparisons {
-            let file = &self.variants[*variant].file;
-            match best.map(|best| &self.variants[best].file) {
-                None => writeln!(f, "  {file}: {by}")?,
-                Some(best) if *wins => writeln!(f, "  {file} is better than {best}: {by}")?,
-                Some(best) => writeln!(f, "  {file} is not better than {best}: {by}")?,
-            }
-        }
-        let name = |number: usize| &self.variants[number].file;
-        match (self.selected, self.indefinite, self.algorithm) {
-            (Some(_), ..) => {}
-            (_, Some(best), _) => {
-                writeln!(f, "  {} is best, but not by what the client said of it: it gets the list (R89)", name(best))?;
-            }
-            (_, _, "none") => writeln!(f, "  Negotiate lets the client choose: it gets the list (R87)")?,
-            _ if self.rejected_by.is_empty() => writeln!(f, "  no variant is acceptable")?,
-            _ => writeln!(f, "  no variant is acceptable; refused by {}", self.rejected_by.join(", "))?,
-        }
-        match &self.apache {
-            Some(ApacheChoice { selected: Some(theirs), why }) => {
-                writeln!(f, "  Apache would have chosen {}: {why}", name(*theirs))
-            }
-            Some(ApacheChoice { selected: None, why }) => writeln!(f, "  Apache would have answered 406: {why}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Negotiation {
-    /// The variants and their qualities as a table. A dimension in which no variant says anything and nothing
-    /// was refused is left out.
-    fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut columns: Vec<Vec<String>> = vec![vec!["variant".into()]];
-        let marked = |variant: &ScoredVariant| variant.file.clone() + if variant.derived { " (derived)" } else { "" };
-        columns[0].extend(self.variants.iter().map(marked));
-        for (number, name) in ["type", "language", "charset", "coding"].into_iter().enumerate() {
-            let says = |variant: &ScoredVariant| match number {
-                0 => true,
-                1 => !variant.languages.is_empty(),
-                2 => variant.charset.is_some(),
-                _ => variant.codings.is_some(),
-            };
-            let relevant = |variant: &ScoredVariant| says(variant) || variant.rejected_by.contains(&name);
-            if !self.variants.iter().any(relevant) {
-                continue;
-            }
-            let mut column = vec![name.to_string()];
-            column.extend(self.variants.iter().map(|variant| {
-                let value = match number {
-                    0 => variant.media_type.clone(),
-                    1 => variant.languages.join(","),
-                    2 => variant.charset.clone().unwrap_or_default(),
-                    _ => variant.codings.clone().unwrap_or_default(),
-                };
-                let value = if value.is_empty() { "-" } else { &value };
-                match variant.qualities.get(number) {
-                    Some(ReasonedQuality { quality, why, .. }) => format!("{value} {quality} ({why})"),
-                    None => value.to_string(),
-                }
-            }));
-            columns.push(column);
-        }
-        if self.variants.iter().any(|variant| variant.source_quality != 1000) {
-            let mut column = vec!["source".to_string()];
-            column.extend(self.variants.iter().map(|variant| (f32::from(variant.source_quality) / 1000.0).to_string()));
-            columns.push(column);
-        }
-        let mut column = vec!["bytes".to_string()];
-        column
-            .extend(self.variants.iter().map(|variant| variant.length.map_or("?".into(), |length| length.to_string())));
-        columns.push(column);
-        let mut column = vec![String::new()];
-        column.extend(self.variants.iter().map(|variant| match (variant.acceptable, &variant.rejected_by[..]) {
-            (true, _) => String::new(),
-            (false, []) => "refused: qs=0".to_string(),
-            (false, dimensions) => format!("refused: {}", dimensions.join(", ")),
-        }));
-        columns.push(column);
-        write_table(f, "  ", &columns)
-    }
-}
-
-/// Writes columns side by side, each as wide as its widest cell.
-fn write_table(f: &mut impl fmt::Write, indent: &str, columns: &[Vec<String>]) -> fmt::Result {
-    let rows = columns.iter().map(Vec::len).max().unwrap_or(0);
-    for row in 0..rows {
-        let mut line = indent.to_string();
-        for column in columns {
-            let width = column.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
-            let cell = column.get(row).map_or("", String::as_str);
-            let _ = write!(line, "{cell:width$}  ");
-        }
-        writeln!(f, "{}", line.trim_end())?;
-    }
-    Ok(())
 }

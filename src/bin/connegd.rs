@@ -19,10 +19,10 @@ use connegd::cli::models::models;
 use connegd::cli::progress::Progress;
 use connegd::cli::settings::{ServerSettings, Source};
 use connegd::live::{Directory, News, Pack, Scrubber, Tree, Verify};
-use connegd::ops::Operations;
+use connegd::ops::{Explainer, Operations};
 use connegd::runtime::{
-    AccessLog, HostName, Hosts, Listener, Means, Messages, Metrics, Observer, Options, Server, Site, raise_descriptors,
-    start_workers,
+    AccessLog, Desk, HostName, Hosts, Listener, Means, Messages, Metrics, Observer, Options, Server, Site,
+    raise_descriptors, start_workers,
 };
 use connegd::sys;
 use connegd::webroot::Mapped;
@@ -75,14 +75,16 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
             log.iter().for_each(|log| log.reopen());
         }
     });
-    let options = Options { workers, limits, model: settings.model, observer: observer.clone(), desk: None };
+    let desk = settings.explain.then(|| Arc::new(Explainer { hosts: live.hosts.clone() }) as Arc<dyn Desk>);
+    let options = Options { workers, limits, model: settings.model, observer: observer.clone(), desk };
     let mut server = Server::start(live.hosts.clone(), listeners, options, messages.clone())?;
     // Who reads it may go away after the first line.
     let mut ready: String = server.addresses().map(|address| format!("listening on http://{address}\n")).collect();
     if let (Some(listener), Some(metrics)) = (ops, &observer.metrics) {
         let _ = writeln!(ready, "operations on http://{}", listener.address());
         let (overview, log) = (server.overview(), observer.log.clone());
-        let desk = Operations { hosts: live.hosts, overview, metrics: metrics.clone(), log };
+        let origin = ("http", server.addresses().next().ok_or("there is no listener")?);
+        let desk = Operations { hosts: live.hosts, overview, metrics: metrics.clone(), log, origin };
         server.open_desk(listener, Arc::new(desk))?;
     }
     stdout().write_all(ready.as_bytes())?;

@@ -1,5 +1,7 @@
 //! HTTP without a socket: RFC 9110 semantics and RFC 9112 syntax as pure functions.
 
+pub mod charset;
+pub mod coding;
 pub mod content;
 pub mod date;
 pub mod escape;

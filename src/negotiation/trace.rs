@@ -32,6 +32,28 @@ pub enum Why {
     NoMatch,
 }
 
+impl Why {
+    /// The rule that gives a quality for this reason in one `dimension`.
+    pub fn rule(self, dimension: Dimensions) -> &'static str {
+        match (dimension, self) {
+            (_, Why::WildcardFiddle(_)) => "R60",
+            (Dimensions::TYPE, Why::FieldAbsent) => "R57",
+            (Dimensions::TYPE, _) => "R59",
+            (Dimensions::LANGUAGE, Why::FieldAbsent) => "R62",
+            (Dimensions::LANGUAGE, Why::NotMarked | Why::NoneMarked) => "R63",
+            (Dimensions::LANGUAGE, Why::Wildcard(_)) => "R65",
+            (Dimensions::LANGUAGE, Why::BroaderLanguage(_)) => "R66",
+            (Dimensions::LANGUAGE, Why::Fallback) => "R68",
+            (Dimensions::LANGUAGE, _) => "R64",
+            (Dimensions::CHARSET, Why::FieldAbsent) => "R70",
+            (Dimensions::CHARSET, Why::NotMarked) => "R71",
+            (Dimensions::CHARSET, _) => "R72",
+            (_, Why::FieldAbsent) => "R73",
+            (_, _) => "R74",
+        }
+    }
+}
+
 /// The qualities of one variant in each dimension.
 #[derive(Clone, Copy, Debug)]
 pub struct Scores {

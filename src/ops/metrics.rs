@@ -46,7 +46,7 @@ struct NamedTotal {
 }
 
 impl Numbers {
-    fn of(Operations { hosts, overview, metrics, log }: &Operations) -> Numbers {
+    fn of(Operations { hosts, overview, metrics, log, .. }: &Operations) -> Numbers {
         let name = |total: &Total| total.host.and_then(|host| Hosts::name_of(hosts, host));
         let named = |total| NamedTotal { host: name(&total).map_or(String::new(), |name| name.to_string()), total };
         Numbers {

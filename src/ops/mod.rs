@@ -1,9 +1,12 @@
 //! What a server tells those who run it: its numbers, whether it is well, what it serves, and why it answers as it does.
 
+pub mod explain;
 mod metrics;
 mod process;
 
+use std::cell::OnceCell;
 use std::fmt::Debug;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -12,7 +15,8 @@ use serde::Serialize;
 use crate::answer::Answer;
 use crate::http::Status;
 use crate::http::response::push_field;
-use crate::runtime::{AccessLog, Desk, Hosts, Inquiry, Metrics, Overview};
+use crate::runtime::{AccessLog, Desk, HostName, Hosts, Inquiry, Metrics, Overview, Site};
+use explain::Subject;
 
 /// The desk at which operators ask.
 #[derive(Debug)]
@@ -25,6 +29,30 @@ pub struct Operations {
     pub metrics: Arc<Metrics>,
     /// The access log, if it writes one.
     pub log: Option<Arc<AccessLog>>,
+    /// Where sites can be had: `http` or `https`, and an address.
+    pub origin: (&'static str, SocketAddr),
+}
+
+/// A desk at which only decisions are explained, among the pages of every host.
+#[derive(Debug)]
+pub struct Explainer {
+    /// What is served.
+    pub hosts: Arc<Hosts>,
+}
+
+/// Where that is.
+const EXPLAIN: &[u8] = b"/explain";
+
+impl Desk for Explainer {
+    fn takes(&self, target: &[u8]) -> bool {
+        split(target).0 == EXPLAIN
+    }
+
+    fn answer(&self, inquiry: &Inquiry) -> Answer<'static> {
+        let host = String::from_utf8_lossy(&inquiry.host);
+        let origin = (!host.is_empty()).then(|| format!("http://{host}"));
+        explanation(&self.hosts, split(&inquiry.target).1, origin.as_deref())
+    }
 }
 
 /// What OpenMetrics are, as a media type.
@@ -42,7 +70,7 @@ impl Desk for Operations {
     }
 
     fn answer(&self, inquiry: &Inquiry) -> Answer<'static> {
-        let (path, _query) = split(&inquiry.target);
+        let (path, query) = split(&inquiry.target);
         match path {
             b"/" => reply(Status::Ok, HTML, INDEX.into()),
             b"/metrics" => reply(Status::Ok, OPENMETRICS, metrics::exposition(self)),
@@ -52,6 +80,7 @@ impl Desk for Operations {
                 Some(reason) => reply(Status::ServiceUnavailable, PLAIN, format!("{reason}\n")),
             },
             b"/sites" => reply(Status::Ok, JSON, self.sites()),
+            EXPLAIN => explanation(&self.hosts, query, Some(&self.origin_for(inquiry))),
             _ => reply(Status::NotFound, PLAIN, "there are /metrics, /healthz, /readyz, /sites and /explain\n".into()),
         }
     }
@@ -91,6 +120,19 @@ impl Operations {
         }
     }
 
+    /// Where whoever asks finds the sites: at their address, or, where that is any address, under the name that the one who
+    /// asks knows this machine by.
+    fn origin_for(&self, inquiry: &Inquiry) -> String {
+        let (scheme, address) = self.origin;
+        let host = String::from_utf8_lossy(&inquiry.host);
+        // A port comes last, and is none if it is part of an address in brackets.
+        let name = host.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(&*host, |(name, _)| name);
+        match address.ip().is_unspecified() && !name.is_empty() {
+            true => format!("{scheme}://{name}:{}", address.port()),
+            false => format!("{scheme}://{address}"),
+        }
+    }
+
     fn sites(&self) -> String {
         let now = SystemTime::now();
         let sites = self.hosts.names().into_iter().filter_map(|host| {
@@ -122,11 +164,34 @@ fn split(target: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
+/// The page that explains a decision.
+fn explanation(hosts: &Hosts, query: Option<&[u8]>, origin: Option<&str>) -> Answer<'static> {
+    let names: Vec<_> = hosts.names().iter().map(HostName::to_string).collect();
+    let shown: Vec<_> = names.iter().map(String::as_str).collect();
+    let site: OnceCell<Arc<Site>> = OnceCell::new();
+    let page = explain::page(query, &shown, |wanted| {
+        let name = names.iter().find(|name| *name == wanted)?;
+        let found = hosts.site_of(&HostName::of_file(name).ok()?).filter(|site| site.is_available())?;
+        Some(Subject { name, webroot: site.get_or_init(|| found.clone()).webroot(), origin })
+    });
+    reply_with(page.status, HTML, page.html, EXPLAIN_POLICY)
+}
+
+/// What a page may load: nothing.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+/// The same, but for the page that is shown within the explanation, which inherits this and has its own styles and images.
+const EXPLAIN_POLICY: &str = "default-src 'none'; style-src * 'unsafe-inline'; img-src * data:; font-src *; media-src *; \
+                              form-action 'self'; base-uri *; frame-ancestors 'none'";
+
 fn reply(status: Status, media_type: &str, content: String) -> Answer<'static> {
+    reply_with(status, media_type, content, POLICY)
+}
+
+fn reply_with(status: Status, media_type: &str, content: String, policy: &str) -> Answer<'static> {
     let mut fields = Vec::new();
     push_field(&mut fields, "Content-Type", media_type.as_bytes());
     push_field(&mut fields, "Cache-Control", b"no-store");
     push_field(&mut fields, "X-Content-Type-Options", b"nosniff");
-    push_field(&mut fields, "Content-Security-Policy", b"default-src 'none'; style-src 'unsafe-inline'");
+    push_field(&mut fields, "Content-Security-Policy", policy.as_bytes());
     Answer::made(status, fields, content.into_bytes())
 }

@@ -18,7 +18,10 @@ impl Dimensions {
     /// Content coding: Accept-Encoding.
     pub const CODING: Dimensions = Dimensions(8);
 
-    /// In the order in which Apache lists them (R92).
+    /// Each of them alone, in the order in which Apache lists them (R92).
+    pub const EACH: [Dimensions; 4] = [Dimensions::TYPE, Dimensions::LANGUAGE, Dimensions::CHARSET, Dimensions::CODING];
+
+    /// The same with their names and fields.
     const IN_ORDER: [(Dimensions, &str, &str); 4] = [
         (Dimensions::TYPE, "type", "Accept"),
         (Dimensions::LANGUAGE, "language", "Accept-Language"),

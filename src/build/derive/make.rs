@@ -17,12 +17,13 @@ use super::image;
 use super::in_order::in_order;
 use super::page::{self, Page};
 use super::plan::{self, Conversion, Plan, Recipe, Step, Wanted};
-use super::{Count, coding, llms, text};
+use super::{Count, coding, llms};
 use crate::build::config::Config;
 use crate::build::decode::{content_again, decode};
 use crate::build::pack::{BuildError, Digests, Report, digests, hand_over};
 use crate::build::prior::Prior;
 use crate::build::site::Site;
+use crate::http::charset;
 use crate::webroot::Webroot;
 use crate::webroot::writer::{BodyId, Taken, Writer};
 
@@ -348,7 +349,7 @@ impl<'m> Maker<'m> {
         let derive = &wanted.config.derive;
         match conversion {
             Conversion::Markdown(place) => {
-                let html = text::decoded(content, plan::declared_charset(self.site, wanted.number));
+                let html = charset::decoded(content, plan::declared_charset(self.site, wanted.number));
                 let page = Page {
                     html: &html,
                     url: &place.url,
