@@ -17,12 +17,12 @@ use connegd::cli::error_log::ErrorLog;
 use connegd::cli::message::{self, Outcome};
 use connegd::cli::models::models;
 use connegd::cli::progress::Progress;
-use connegd::cli::settings::{ServerSettings, Source};
-use connegd::live::{Directory, News, Pack, Scrubber, Tree, Verify};
+use connegd::cli::settings::{ServerSettings, Source, TlsSettings};
+use connegd::live::{Directory, Keychain, News, Pack, Scrubber, Tree, Verify};
 use connegd::ops::{Explainer, Operations};
 use connegd::runtime::{
-    AccessLog, Desk, HostName, Hosts, Listener, Means, Messages, Metrics, Observer, Options, Server, Site,
-    raise_descriptors, start_workers,
+    AccessLog, Desk, HostName, Hosts, Listener, Means, Messages, Metrics, Observer, Options, Plain, Security, Server,
+    Site, Tls, raise_descriptors, start_workers,
 };
 use connegd::sys;
 use connegd::webroot::Mapped;
@@ -43,13 +43,15 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
     let settings = ServerSettings::of(arguments)?;
     let log = ErrorLog::open(&settings.error_log, settings.log_format);
     message::write_to(log.map_err(|error| format!("--error-log: {error}"))?, settings.log_level);
-    let listeners = listeners(&settings)?;
-    let ops = settings.ops.map(|address| {
-        Listener::bind(address, settings.reuse_port).map_err(|error| format!("--ops {address}: {error}"))
-    });
-    let ops = ops.transpose()?;
-    raise_descriptors();
     let messages = Messages::new(|level, message| message::say_at(PROGRAM, level, message));
+    let keychain = match &settings.tls {
+        Some(tls) => Some(Keychain::open(tls.files.clone(), messages.clone())?),
+        None => None,
+    };
+    let tls = keychain.as_ref().map(|keychain| Tls::new(keychain.certificates())).transpose()?.map(Arc::new);
+    let listeners = listeners(&settings, tls.as_ref())?;
+    let ops = settings.ops.map(|address| bind("--ops", address, &settings)).transpose()?;
+    raise_descriptors();
     let workers = match settings.workers {
         Some(workers) => workers.get(),
         None => std::thread::available_parallelism()?.get(),
@@ -64,8 +66,15 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
         messages.say(&why);
     }
     // All threads are there before anybody is served.
-    control.look_when_asked(live.look)?;
+    let look_at_keys = keychain.as_ref().map(Keychain::rescan);
+    control.look_when_asked(move || {
+        look_at_keys.iter().for_each(|look| look());
+        (live.look)();
+    })?;
     control.follow(live.follow)?;
+    if let Some(keychain) = keychain {
+        control.follow(move || keychain.follow())?;
+    }
     control.begin_to_serve();
     let observer = observer(&settings, workers, &messages)?;
     control.reopen_when_asked({
@@ -79,12 +88,15 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
     let options = Options { workers, limits, model: settings.model, observer: observer.clone(), desk };
     let mut server = Server::start(live.hosts.clone(), listeners, options, messages.clone())?;
     // Who reads it may go away after the first line.
-    let mut ready: String = server.addresses().map(|address| format!("listening on http://{address}\n")).collect();
+    let mut ready = String::new();
+    for (scheme, address) in server.addresses() {
+        let _ = writeln!(ready, "listening on {scheme}://{address}");
+    }
     if let (Some(listener), Some(metrics)) = (ops, &observer.metrics) {
         let _ = writeln!(ready, "operations on http://{}", listener.address());
         let (overview, log) = (server.overview(), observer.log.clone());
-        let origin = ("http", server.addresses().next().ok_or("there is no listener")?);
-        let desk = Operations { hosts: live.hosts, overview, metrics: metrics.clone(), log, origin };
+        let origin = server.addresses().next().ok_or("there is no listener")?;
+        let desk = Operations { hosts: live.hosts, overview, metrics: metrics.clone(), log, origin, tls };
         server.open_desk(listener, Arc::new(desk))?;
     }
     stdout().write_all(ready.as_bytes())?;
@@ -122,9 +134,13 @@ fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
+fn bind(flag: &str, address: SocketAddr, settings: &ServerSettings) -> Result<Listener, String> {
+    Listener::bind(address, settings.reuse_port).map_err(|error| format!("{flag} {address}: {error}"))
+}
+
 /// Where to listen: on sockets that systemd has opened, and on addresses that were said; on the default if there is
-/// neither.
-fn listeners(settings: &ServerSettings) -> Result<Vec<Listener>, Box<dyn Error>> {
+/// neither. All of these are secure if there is a way to make them so; others are said besides.
+fn listeners(settings: &ServerSettings, tls: Option<&Arc<Tls>>) -> Result<Vec<(Listener, Security)>, Box<dyn Error>> {
     let mut listeners = Vec::new();
     for descriptor in sd_notify::listen_fds()? {
         let socket = sys::inherited(descriptor).ok_or_else(|| format!("descriptor {descriptor} is not open"))?;
@@ -136,8 +152,18 @@ fn listeners(settings: &ServerSettings) -> Result<Vec<Listener>, Box<dyn Error>>
         said => said,
     };
     for &address in said {
-        let listener = Listener::bind(address, settings.reuse_port);
-        listeners.push(listener.map_err(|error| format!("--listen {address}: {error}"))?);
+        listeners.push(bind("--listen", address, settings)?);
+    }
+    let Some(TlsSettings { listen_http, send_on, hsts, .. }) = &settings.tls else {
+        return Ok(listeners.into_iter().map(|listener| (listener, Security::default())).collect());
+    };
+    let port = |port: &Option<u16>| port.or_else(|| listeners.first().map(|listener| listener.address().port()));
+    let sent_on = send_on.as_ref().and_then(port).map(Plain::SentOn);
+    let secure = Security { tls: tls.cloned(), plain: sent_on.unwrap_or(Plain::Refused), hsts: hsts.clone() };
+    let plain = Security { plain: sent_on.unwrap_or(Plain::Answered), ..Security::default() };
+    let mut listeners: Vec<_> = listeners.into_iter().map(|listener| (listener, secure.clone())).collect();
+    for &address in listen_http {
+        listeners.push((bind("--listen-http", address, settings)?, plain.clone()));
     }
     Ok(listeners)
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use may::io::WaitIoWaker;
 use rustix::net::SendFlags;
 
-use super::connection::{self, End, Shared, Wire};
+use super::connection::{self, End, Security, Shared, Wire};
 use super::connections::{Connections, Remaining};
 use super::date;
 use super::desk::{Desk, Staff};
@@ -23,6 +23,7 @@ use super::observe::Observer;
 use super::overview::Overview;
 use super::phase::Phase;
 use super::socket::Socket;
+use super::tls::Session;
 use super::waiting_room::{Admitted, WaitingRoom};
 use crate::answer;
 use crate::http::Status;
@@ -69,8 +70,10 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Server {
     house: Arc<House>,
-    /// What the connections of sites share.
-    shared: Arc<Shared>,
+    limits: Limits,
+    messages: Messages,
+    /// Whether it is about to end.
+    stopping: Arc<AtomicBool>,
     doors: Vec<Door>,
     /// How many of them are still open.
     open: Arc<AtomicUsize>,
@@ -85,6 +88,7 @@ struct House {
 
 /// A place where connections come in, from outside the coroutine that accepts them.
 struct Door {
+    scheme: &'static str,
     address: SocketAddr,
     accepting: Arc<Accepting>,
     /// Says that it must be closed.
@@ -126,7 +130,7 @@ impl Server {
     /// If a socket cannot be listened on, or a thread not be started.
     pub fn start(
         hosts: Arc<Hosts>,
-        listeners: Vec<Listener>,
+        listeners: Vec<(Listener, Security)>,
         options: Options,
         messages: Messages,
     ) -> io::Result<Server> {
@@ -134,16 +138,27 @@ impl Server {
         let io = Io::start(model, workers, &messages);
         let means = Means::of_process(workers, model);
         let connections = Arc::new(Connections::new(&limits, means, io, hosts.clone()));
-        let desk = desk.map(Staff::start).transpose()?;
-        let shared = Arc::new(Shared { hosts, limits, messages, observer, desk, stopping: Arc::default() });
+        let desk = desk.map(Staff::start).transpose()?.map(Arc::new);
+        let stopping = Arc::<AtomicBool>::default();
         let house = Arc::new(House { connections, room: Arc::new(WaitingRoom::open()?) });
-        let mut server = Server { house: house.clone(), shared, doors: Vec::new(), open: Arc::default() };
+        let (doors, open) = (Vec::new(), Arc::default());
+        let mut server = Server {
+            house: house.clone(),
+            limits,
+            messages: messages.clone(),
+            stopping: stopping.clone(),
+            doors,
+            open,
+        };
         date::tick();
         let connections = house.connections.clone();
         std::thread::Builder::new().name("watchman".into()).spawn(move || connections.watch())?;
         sys::spawn(None, move || house.room.attend(|connection| begin(connection, &house)))?;
-        for listener in listeners {
-            server.open_door(listener, server.shared.clone())?;
+        for (listener, security) in listeners {
+            let (hosts, messages, observer) = (hosts.clone(), messages.clone(), observer.clone());
+            let (desk, stopping) = (desk.clone(), stopping.clone());
+            let shared = Shared { hosts, limits, messages, observer, desk, security, stopping };
+            server.open_door(listener, Arc::new(shared))?;
         }
         Ok(server)
     }
@@ -154,21 +169,21 @@ impl Server {
     ///
     /// As those of [`Server::start`].
     pub fn open_desk(&mut self, listener: Listener, desk: Arc<dyn Desk>) -> io::Result<()> {
-        let Shared { limits, messages, stopping, .. } = &*self.shared;
         let shared = Shared {
             hosts: Arc::default(),
-            limits: *limits,
-            messages: messages.clone(),
+            limits: self.limits,
+            messages: self.messages.clone(),
             observer: Observer::default(),
-            desk: Some(Staff::start(desk)?),
-            stopping: stopping.clone(),
+            desk: Some(Arc::new(Staff::start(desk)?)),
+            security: Security::default(),
+            stopping: self.stopping.clone(),
         };
         self.open_door(listener, Arc::new(shared))
     }
 
     /// How it is doing, for as long as the process lives.
     pub fn overview(&self) -> Overview {
-        Overview::new(self.house.connections.clone(), self.shared.stopping.clone())
+        Overview::new(self.house.connections.clone(), self.stopping.clone())
     }
 
     fn open_door(&mut self, listener: Listener, shared: Arc<Shared>) -> io::Result<()> {
@@ -177,7 +192,8 @@ impl Server {
             listener.listen().map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
         let (accepting, closing) = (Arc::new(accepting), Arc::new(AtomicBool::new(false)));
         let waker = accepting.waker();
-        let door = Door { address, accepting: accepting.clone(), closing: closing.clone(), waker };
+        let scheme = if shared.security.tls.is_some() { "https" } else { "http" };
+        let door = Door { scheme, address, accepting: accepting.clone(), closing: closing.clone(), waker };
         self.doors.push(door);
         let open = self.open.clone();
         open.fetch_add(1, Ordering::AcqRel);
@@ -189,9 +205,9 @@ impl Server {
         })
     }
 
-    /// Where it listens.
-    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.doors.iter().map(|door| door.address)
+    /// Where sites are served: `http` or `https`, and the address.
+    pub fn addresses(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        self.doors.iter().map(|door| (door.scheme, door.address))
     }
 
     /// Ends the server: connections that are idle end at once, others after the answer they are at or the next, within
@@ -202,7 +218,7 @@ impl Server {
     pub fn stop(mut self, grace: Duration, is_enough: impl Fn() -> bool) -> usize {
         let deadline = Instant::now() + grace;
         let connections = &self.house.connections;
-        self.shared.stopping.store(true, Ordering::Release);
+        self.stopping.store(true, Ordering::Release);
         let doors = std::mem::take(&mut self.doors);
         let late = Instant::now() + HANDSHAKE;
         let (yielded, own): (Vec<_>, Vec<_>) = doors.into_iter().partition(|door| door.accepting.yield_to_others());
@@ -278,7 +294,11 @@ fn admit(stream: TcpStream, address: SocketAddr, house: &Arc<House>, shared: &Ar
     }
     match connections.admit(address.ip()) {
         Some(membership) => {
-            begin(Admitted { stream, client: address.ip(), shared: shared.clone(), membership }, house);
+            // Without randomness nobody can be served securely.
+            let session = shared.security.tls.as_ref().map(Session::begin).transpose();
+            let Ok(session) = session else { return };
+            let (security, client, shared) = (session.map(Box::new), address.ip(), shared.clone());
+            begin(Admitted { stream, security, client, shared, membership }, house);
         }
         None => turn_away(&stream, shared),
     }
@@ -287,10 +307,10 @@ fn admit(stream: TcpStream, address: SocketAddr, house: &Arc<House>, shared: &Ar
 /// Serves a connection, a new one or one that was in the waiting room, on the worker to which its events will be brought.
 /// Without memory for a stack it is closed, which is what is left to do.
 fn begin(connection: Admitted, house: &Arc<House>) {
-    let Admitted { stream, client, shared, membership } = connection;
+    let Admitted { stream, security, client, shared, membership } = connection;
     let house = house.clone();
     let _ = sys::spawn_on(stream.as_raw_fd() as usize, move || {
-        let mut socket = Socket::new(stream, client, &membership.state, &house.connections);
+        let mut socket = Socket::new(stream, security, client, &membership.state, &house.connections);
         let phase = match membership.state.phase() {
             // It has never been at anything.
             Phase::Answering => {
@@ -300,9 +320,9 @@ fn begin(connection: Admitted, house: &Arc<House>) {
             waiting => waiting,
         };
         if connection::serve(&mut socket, &shared, phase) == End::Idle
-            && let Some(stream) = socket.into_stream()
+            && let Some((stream, security)) = socket.into_parts()
         {
-            house.room.enter(Admitted { stream, client, shared, membership });
+            house.room.enter(Admitted { stream, security, client, shared, membership });
         }
     });
 }
