@@ -114,7 +114,11 @@ pub enum Command {
 /// packed again. A webroot that is replaced is served at once, without a request being lost. SIGHUP asks for a look at
 /// everything, SIGTERM lets answers finish.
 #[derive(Debug, Parser)]
-#[command(name = "connegd", version, after_help = "Exit status: 0 ended by SIGTERM or SIGINT, 2 could not do it.")]
+#[command(
+    name = "connegd",
+    version,
+    after_help = "Exit status: 0 ended by SIGTERM or SIGINT, 1 --check-config found something wrong, 2 could not do it."
+)]
 pub struct Connegd {
     /// What to serve, and how.
     #[command(flatten)]
@@ -122,6 +126,9 @@ pub struct Connegd {
     /// Read settings of the server from FILE, for instance connegd.toml; flags win.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Only look whether all that is said is right, and whether what is named can be used: settings, certificates, webroots.
+    #[arg(long)]
+    pub check_config: bool,
 }
 
 /// What can be said about how contents are sent.

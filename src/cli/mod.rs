@@ -6,6 +6,7 @@ pub mod error_log;
 pub mod limits;
 pub mod message;
 pub mod models;
+pub mod privileges;
 pub mod progress;
 pub mod report;
 pub mod settings;

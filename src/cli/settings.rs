@@ -90,9 +90,45 @@ pub struct Settings {
     /// Say Strict-Transport-Security: VALUE over TLS, such as max-age=31536000.
     #[arg(long, value_name = "VALUE", help_heading = "TLS")]
     hsts: Option<Hsts>,
+    /// Become this user when everything is open that only root can have, such as port 80.
+    #[arg(long, value_name = "NAME", help_heading = "Privileges")]
+    user: Option<String>,
+    /// What it gives up: on forbids calls that no server makes, files to be written but its logs, and all files to those
+    /// threads that talk with clients; strict also those to be read that are not served [default: on].
+    #[arg(long, value_name = "off|on|strict", help_heading = "Privileges")]
+    sandbox: Option<Sandbox>,
+    /// With --sandbox strict, where else it may read: below DIR, where links will lead for instance; may be repeated.
+    #[arg(long, value_name = "DIR", help_heading = "Privileges")]
+    readable: Vec<PathBuf>,
     /// What a client may ask.
     #[command(flatten)]
     limits: LimitSettings,
+}
+
+/// How much a server gives up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sandbox {
+    /// Nothing.
+    Off,
+    /// What no server needs.
+    #[default]
+    On,
+    /// Whatever this one does not need.
+    Strict,
+}
+
+impl FromStr for Sandbox {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Sandbox, String> {
+        match text {
+            "off" => Ok(Sandbox::Off),
+            "on" => Ok(Sandbox::On),
+            "strict" => Ok(Sandbox::Strict),
+            _ => Err(format!("{text:?} is none of off, on, strict")),
+        }
+    }
 }
 
 /// Whether requests without TLS are sent on, and to which port.
@@ -249,6 +285,12 @@ pub struct ServerSettings {
     pub log_level: LevelFilter,
     /// Where the server tells about itself.
     pub ops: Option<SocketAddr>,
+    /// Whom to become.
+    pub user: Option<String>,
+    /// What to give up.
+    pub sandbox: Sandbox,
+    /// Where to read nevertheless.
+    pub readable: Vec<PathBuf>,
     /// How connections are made secure, if they are.
     pub tls: Option<TlsSettings>,
     /// What a client may ask.
@@ -298,6 +340,9 @@ impl Settings {
             listen_http: if self.listen_http.is_empty() { others.listen_http } else { self.listen_http },
             redirect_http: self.redirect_http.or(others.redirect_http),
             hsts: self.hsts.or(others.hsts),
+            user: self.user.or(others.user),
+            sandbox: self.sandbox.or(others.sandbox),
+            readable: if self.readable.is_empty() { others.readable } else { self.readable },
             limits: self.limits.or(others.limits),
         }
     }
@@ -369,6 +414,9 @@ impl ServerSettings {
         Ok(ServerSettings {
             source: said.source()?,
             tls: said.tls()?,
+            user: said.user,
+            sandbox: said.sandbox.unwrap_or_default(),
+            readable: said.readable,
             listen: said.listen,
             reuse_port: said.reuse_port,
             verify: said.verify.unwrap_or_default(),

@@ -29,7 +29,12 @@ pub struct KeyFiles {
 }
 
 impl KeyFiles {
-    fn pairs(&self) -> Result<Vec<Pair>, String> {
+    /// The files of all certificates.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be read, or a name in it is none of a host.
+    pub fn pairs(&self) -> Result<Vec<Pair>, String> {
         let mut pairs = Vec::from_iter(self.pair.clone());
         if let Some(directory) = &self.directory {
             pairs.extend(Pair::of_directory(directory)?);
@@ -47,7 +52,6 @@ pub struct Keychain {
     identities: BTreeMap<Pair, Identity>,
     /// What is wrong, as it was said.
     complaint: Option<String>,
-    watch: Watch,
     /// The ways to all files, and to the directory.
     ways: BTreeMap<PathBuf, Way>,
     /// Where the directory is.
@@ -70,14 +74,12 @@ impl Keychain {
             certificates: Arc::default(),
             identities: BTreeMap::new(),
             complaint: None,
-            watch: Watch::new(sender.clone()),
             ways: BTreeMap::new(),
             inside: None,
             events,
             sender,
             messages,
         };
-        keychain.follow_files();
         match keychain.read() {
             Some(wrong) => return Err(wrong),
             None if keychain.identities.is_empty() => {
@@ -106,9 +108,12 @@ impl Keychain {
     /// Follows changes, for ever.
     pub fn follow(mut self) {
         let mut next_warning = Instant::now() + DAY;
-        let mut again = None;
+        let mut watch = Watch::new(self.sender.clone());
+        self.follow_files(&mut watch);
+        // What has changed since it was opened.
+        let mut again = Some(Duration::ZERO);
         loop {
-            let blind = self.watch.is_blind().then_some(AGAIN);
+            let blind = watch.is_blind().then_some(AGAIN);
             let warning = next_warning.saturating_duration_since(Instant::now());
             let timeout = [again, blind, Some(warning)].into_iter().flatten().min();
             let events = gather(&self.events, timeout, REST, |event| self.concerns(event));
@@ -117,8 +122,8 @@ impl Keychain {
                 next_warning = Instant::now() + DAY;
             }
             // A directory on the way may be another one now.
-            self.watch.renew(Path::new("/"));
-            self.follow_files();
+            watch.renew(Path::new("/"));
+            self.follow_files(&mut watch);
             let is_second = again.is_some();
             let wrong = self.read();
             again = wrong.as_ref().map(|_| AGAIN);
@@ -142,7 +147,7 @@ impl Keychain {
     }
 
     /// Watches the ways to all files.
-    fn follow_files(&mut self) {
+    fn follow_files(&mut self, watch: &mut Watch) {
         let pairs = self.files.pairs().unwrap_or_default();
         let files = pairs.into_iter().flat_map(|pair| [pair.chain, pair.key]);
         let mut former = std::mem::take(&mut self.ways);
@@ -151,18 +156,18 @@ impl Keychain {
                 continue;
             }
             let Ok(absolute) = std::path::absolute(&file) else { continue };
-            let way = self.watch.follow_path(former.remove(&file).unwrap_or_default(), &absolute);
+            let way = watch.follow_path(former.remove(&file).unwrap_or_default(), &absolute);
             self.ways.insert(file, way);
         }
         for way in former.into_values() {
-            self.watch.follow(way, Way::default);
+            watch.follow(way, Way::default);
         }
         // What appears in the directory is news, too.
         let inside =
             self.files.directory.as_ref().and_then(|directory| self.ways.get(directory)).map(|way| way.end.clone());
         if inside != self.inside {
-            inside.iter().for_each(|inside| self.watch.acquire(inside));
-            self.inside.iter().for_each(|inside| self.watch.release(inside));
+            inside.iter().for_each(|inside| watch.acquire(inside));
+            self.inside.iter().for_each(|inside| watch.release(inside));
             self.inside = inside;
         }
     }

@@ -5,6 +5,7 @@
 //! knows what an answer means, only how it gets onto the wire.
 
 mod buffers;
+pub mod confine;
 pub mod connection;
 mod connections;
 mod date;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use may::io::WaitIoWaker;
 use rustix::net::SendFlags;
 
+use super::confine;
 use super::connection::{self, End, Security, Shared, Wire};
 use super::connections::{Connections, Remaining};
 use super::date;
@@ -102,20 +103,26 @@ impl std::fmt::Debug for Door {
     }
 }
 
-/// Starts the threads that serve, `workers` of them, and lets maps survive from now on that their files are cut short. To be
+/// Starts the threads that serve, `workers` of them, which can open nothing if they are `confined`, and lets maps survive from now on that their files are cut short. To be
 /// called before any webroot is opened, and once, since there is one coroutine runtime in a process.
 ///
 /// # Errors
 ///
 /// If there is no memory for it.
-pub fn start_workers(workers: usize) -> io::Result<()> {
+pub fn start_workers(workers: usize, confined: bool) -> io::Result<()> {
     may::config().set_workers(workers).set_stack_size(STACK).set_pool_capacity(POOL);
     // Where threads run is better left to the kernel, and to whoever starts the server under taskset.
     may::config().set_worker_pin(false);
     // The first coroutine takes SIGBUS for itself, before `spawn` returns, and later ones leave it as it is. So there are
     // some now: as long as none comes first, the handler that matters is the last.
     for worker in 0..workers {
-        sys::spawn(Some(worker), move || sys::this_is_worker(worker))?;
+        sys::spawn(Some(worker), move || {
+            sys::this_is_worker(worker);
+            if confined {
+                // An older kernel does not know how, which is said where the process as a whole is confined.
+                confine::need_nothing();
+            }
+        })?;
     }
     sys::survive_truncation();
     Ok(())
