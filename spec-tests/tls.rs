@@ -385,6 +385,31 @@ fn what_is_no_handshake_ends_and_others_are_served() {
 }
 
 #[test]
+fn who_only_ever_begins_is_not_let_in_for_a_while() {
+    let workshop = workshop();
+    let server = secure_server(&workshop, &["--max-failed-handshakes", "5", "--ops", "127.0.0.1:0"]);
+    let hello = [22, 3, 1, 0, 4, 1, 0, 0, 0];
+    for _ in 0..5 {
+        let mut stream = TcpStream::connect(server.address).expect("a connection");
+        stream.write_all(&hello).expect("the server reads");
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    eventually("it is closed unanswered", || {
+        let mut secure = Secure::to(server.address, "localhost", &any_client());
+        secure.handshake().is_err()
+    });
+    let mut operations = Connection::to(server.operations());
+    operations.send(head("GET", "/metrics", &[]));
+    assert!(!operations.receive(false).text().contains("connegd_connections_barred_total 0\n"));
+    // From elsewhere everything is as before.
+    let elsewhere = server.connect_from([127, 0, 0, 7]).into_stream();
+    let name = ServerName::try_from("localhost").expect("a name");
+    let client = ClientConnection::new(any_client(), name).expect("a client");
+    let mut secure = Secure(StreamOwned::new(client, elsewhere));
+    secure.handshake().expect("keys");
+}
+
+#[test]
 fn who_speaks_another_protocol_is_told_so() {
     let server = secure_server(&workshop(), &[]);
     let mut config = ClientConfig::clone(&any_client());

@@ -363,6 +363,11 @@ impl Connection {
         Connection { stream, received: Vec::new() }
     }
 
+    /// The stream itself.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     /// The server's address.
     pub fn peer(&self) -> SocketAddr {
         self.stream.peer_addr().expect("a connection")

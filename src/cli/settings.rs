@@ -508,6 +508,7 @@ mod tests {
             "max-content",
             "max-connections",
             "max-connections-per-address",
+            "max-failed-handshakes",
         ];
         let mut seen = std::collections::HashSet::from([format!("{:?}", Limits::default())]);
         for name in names {

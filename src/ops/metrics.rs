@@ -161,7 +161,7 @@ impl Numbers {
     }
 
     fn connections(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        let Census { admitted, refused, displaced, phases } = &self.census;
+        let Census { admitted, refused, displaced, barred, phases } = &self.census;
         let mut metric = writer.described(
             MetricType::Gauge,
             "connegd_connections",
@@ -176,6 +176,8 @@ impl Numbers {
         writer.counter("connegd_connections_refused", help, *refused)?;
         let help = "Connections that were closed to make room for others";
         writer.counter("connegd_connections_displaced", help, *displaced)?;
+        let help = "Connections that were closed unanswered, since too many handshakes of their client had failed";
+        writer.counter("connegd_connections_barred", help, *barred)?;
         let late = phases.iter().map(|(phase, _, late)| (vec![("phase", phase.name())], *late));
         writer.counters("connegd_timeouts", None, "What took too long, by what the connection was at", late)?;
         let by_model = |value: fn(&Transferred) -> u64| {

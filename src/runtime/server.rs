@@ -295,6 +295,10 @@ fn accept(accepting: &Accepting, closing: &AtomicBool, house: &Arc<House>, share
 
 fn admit(stream: TcpStream, address: SocketAddr, house: &Arc<House>, shared: &Arc<Shared>) {
     let connections = &house.connections;
+    // Nothing is spent on who only ever begins.
+    if shared.security.tls.is_some() && connections.bars(address.ip()) {
+        return;
+    }
     while !connections.has_room() && !shared.stopping.load(Ordering::Relaxed) {
         connections.make_room();
         may::coroutine::sleep(ROOM_PAUSE);
@@ -326,10 +330,14 @@ fn begin(connection: Admitted, house: &Arc<House>) {
             }
             waiting => waiting,
         };
-        if connection::serve(&mut socket, &shared, phase) == End::Idle
-            && let Some((stream, security)) = socket.into_parts()
-        {
-            house.room.enter(Admitted { stream, security, client, shared, membership });
+        match connection::serve(&mut socket, &shared, phase) {
+            End::Over if socket.has_failed_handshake() => house.connections.note_failure(client),
+            End::Over => {}
+            End::Idle => {
+                if let Some((stream, security)) = socket.into_parts() {
+                    house.room.enter(Admitted { stream, security, client, shared, membership });
+                }
+            }
         }
     });
 }

@@ -138,6 +138,11 @@ impl<'s> Socket<'s> {
         Some((Arc::into_inner(self.stream)?, self.security))
     }
 
+    /// Whether keys were to be agreed on, and have not been.
+    pub fn has_failed_handshake(&self) -> bool {
+        self.security.as_ref().is_some_and(|session| session.is_unfinished())
+    }
+
     /// What the watchman and others know of the connection.
     pub fn state(&self) -> &Arc<State> {
         self.state

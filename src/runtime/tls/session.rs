@@ -105,6 +105,12 @@ impl Session {
         self.connection.write_tls(network)
     }
 
+    /// Whether a handshake has been begun and not come to its end.
+    pub fn is_unfinished(&self) -> bool {
+        // Who has said nothing has not begun.
+        self.has_begun && !self.is_counted
+    }
+
     /// Says that nothing more will be sent.
     pub fn finish(&mut self) {
         self.connection.send_close_notify();
@@ -113,8 +119,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // Who has said nothing has not failed.
-        if self.has_begun && !self.is_counted {
+        if self.is_unfinished() {
             self.tls.note(None);
         }
     }
