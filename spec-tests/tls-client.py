@@ -37,12 +37,12 @@ def extension(kind, value):
     return struct.pack(">H", kind) + short(value, 2)
 
 
-def hello(version, suites, compressions=b"\0", heartbeat=False):
-    """A ClientHello in records."""
+def hello(version, suites, compressions=b"\0", heartbeat=False, groups=(0x001D, 0x0017, 0x0018, 0x0019), share=0x001D):
+    """A ClientHello in records; `share` is the group that a share of a key comes with, if any."""
     extensions = b"" if version == SSL3 else b"".join([
         extension(0, short(b"\0" + short(b"localhost", 2), 2)),
         extension(5, b"\1\0\0\0\0"),
-        extension(10, short(struct.pack(">4H", 0x001D, 0x0017, 0x0018, 0x0019), 2)),
+        extension(10, short(struct.pack(f">{len(groups)}H", *groups), 2)),
         extension(11, short(b"\0", 1)),
         extension(13, short(struct.pack(">8H", 0x0403, 0x0503, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0201), 2)),
         extension(23, b""),
@@ -50,7 +50,8 @@ def hello(version, suites, compressions=b"\0", heartbeat=False):
     ])
     if version == TLS13:
         extensions += extension(43, short(struct.pack(">H", TLS13), 1))
-        extensions += extension(51, short(struct.pack(">H", 0x001D) + short(os.urandom(32), 2), 2))
+        shares = struct.pack(">H", share) + short(os.urandom(32), 2) if share else b""
+        extensions += extension(51, short(shares, 2))
     body = struct.pack(">H", min(version, TLS12)) + os.urandom(32) + short(os.urandom(32), 1)
     body += short(struct.pack(f">{len(suites)}H", *suites), 2) + short(compressions, 1)
     body += short(extensions, 2) if extensions else b""
@@ -116,12 +117,14 @@ class ServerHello:
         self.random = body[2:34]
         rest = body[35 + body[34]:]
         self.suite, self.compression = struct.unpack(">HB", rest[:3])
-        self.version, self.extensions, rest = int.from_bytes(body[:2], "big"), [], rest[5:]
+        self.version, self.extensions, self.group, rest = int.from_bytes(body[:2], "big"), [], None, rest[5:]
         while rest:
             kind, length = struct.unpack(">HH", rest[:4])
             self.extensions.append(kind)
             if kind == 43:
                 self.version = int.from_bytes(rest[4:6], "big")
+            if kind == 51:
+                self.group = int.from_bytes(rest[4:6], "big")
             rest = rest[4 + length:]
 
 
@@ -168,6 +171,20 @@ def begin(port, what):
             peer.send(hello({"1.1": TLS11, "1.2": TLS12}[what[8:]], [*GOOD, FALLBACK_SCSV]))
             answer = peer.answer()
             return answer if isinstance(answer, str) else f"version {answer.version:#x}"
+        if what == "groups":
+            # Without a share of a key the server says which group it wants one of (HelloRetryRequest).
+            chosen = []
+            for start in range(0, 0x10000, 0x1000):
+                left = list(range(start, start + 0x1000))
+                while left:
+                    with Peer(port) as other:
+                        other.send(hello(TLS13, [0x1301, 0x1302, 0x1303], groups=left, share=None))
+                        answer = other.answer()
+                    if not isinstance(answer, ServerHello):
+                        break
+                    chosen.append(answer.group)
+                    left.remove(answer.group)
+            return " ".join(f"{group:04x}" for group in sorted(chosen))
         if what == "compression":
             peer.send(hello(TLS12, GOOD, b"\1\0"))
             return str(peer.answer().compression)

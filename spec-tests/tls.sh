@@ -125,6 +125,7 @@ done
 for suite in TLS_AES_128_GCM_SHA256 TLS_CHACHA20_POLY1305_SHA256; do
     check "openssl: $suite if the client likes it best" "TLSv1.3 $suite" "$(agreed "$tls" -servername localhost -ciphersuites $suite)"
 done
+check "groups that keys are agreed on by: P-256, P-384, X25519, and that with ML-KEM" "0017 0018 001d 11ec" "$(odd "$tls" hello groups)"
 for group in X25519 P-256 P-384; do
     check "keys agreed on by $group" "TLSv1.3 TLS_AES_256_GCM_SHA384" "$(agreed "$tls" -servername localhost -groups $group)"
 done
