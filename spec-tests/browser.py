@@ -81,9 +81,9 @@ class Process:
         self.__exit__()
         raise Missing(f"{self.name} did not start:\n{self.log.read_text(errors='replace')}")
 
-    def address(self, what):
+    def address(self, what, scheme="http"):
         """What it says behind `what` about where else it listens."""
-        return re.search(what + r"\s?(https?://\S+)", self.log.read_text(errors="replace")).group(1)
+        return re.search(rf"{what} ({scheme}://\S+)", self.log.read_text(errors="replace")).group(1)
 
     def __exit__(self, *_):
         self.process.terminate()
@@ -631,8 +631,8 @@ def main():
             tls = ["--tls-cert", KEYS / "localhost.pem", "--tls-key", KEYS / "localhost.key", "--listen-http", "127.0.0.1:0",
                    "--redirect-http"]
             with serving("connegd-secure", SITE, *tls, *desk) as server:
-                secure, plain = (server.address("listening on " + scheme) for scheme in ("(?=https)", "(?=http:)"))
-                secure, plain = (address.replace("127.0.0.1", "localhost") for address in (secure, plain))
+                secure, plain = (server.address("listening on", scheme).replace("127.0.0.1", "localhost")
+                                 for scheme in ("https", "http"))
                 check_secure(check, driver, binary, work, secure, plain, server.address("operations on"))
             ranges_site(work / "ranges")
             with serving("connegd-ranges", work / "ranges") as server, \
