@@ -295,6 +295,18 @@ fn defaults_are_what_help_says() {
     assert!(looked_at > 15, "{looked_at} defaults are few");
 }
 
+/// What stands there as a comment is for people who take the hash away.
+#[test]
+fn the_settings_of_the_package_are_right_with_and_without_comments() {
+    let file = page("packaging/connegd.toml");
+    let uncommented = |line: &str| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line).into();
+    let all: Vec<String> = file.lines().map(uncommented).collect();
+    assert!(all.len() > 10 && all.join("\n") != file.trim_end());
+    for text in [file, all.join("\n")] {
+        toml::from_str::<Settings>(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    }
+}
+
 #[test]
 fn help_teaches() {
     for (program, examples) in [("connegd", help::CONNEGD.examples), ("mkroot", help::MKROOT.examples)] {
