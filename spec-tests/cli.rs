@@ -254,7 +254,7 @@ fn every_option_is_a_key_of_the_file_and_says_the_same_there() {
     assert!(keyed().len() > 20);
     for row in keyed() {
         // Something of the kind that it takes: a choice, a number, a place.
-        let value = match row.value.as_deref().unwrap_or_default().trim_matches(['[', ']']) {
+        let value = match row.value.as_deref().unwrap_or_default().trim_matches(['[', '=', ']']) {
             "" => "true",
             "SECONDS" | "BYTES" | "BYTES_PER_SECOND" | "N" | "PORT" => "77",
             "ADDR:PORT" => "127.0.0.1:7",
@@ -262,6 +262,8 @@ fn every_option_is_a_key_of_the_file_and_says_the_same_there() {
             "MODEL|list" => "dio",
             "combined|json" => "json",
             "open|background|off" => "open",
+            "off|on|strict" => "strict",
+            "VALUE" => "max-age=77",
             _ => "x",
         };
         let key = row.key.as_deref().unwrap_or_default();
@@ -279,7 +281,7 @@ fn every_option_is_a_key_of_the_file_and_says_the_same_there() {
 #[test]
 fn defaults_are_what_help_says() {
     let settled = |words: &[&str]| {
-        let arguments = args::Connegd { config: None, settings: flags(words) };
+        let arguments = args::Connegd { config: None, check_config: false, settings: flags(words) };
         format!("{:?}", ServerSettings::of(&arguments).expect("settings"))
     };
     let mut looked_at = 0;

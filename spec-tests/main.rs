@@ -43,6 +43,8 @@ mod signals;
 mod site_settings;
 mod support;
 mod takeover;
+#[cfg(feature = "tls")]
+mod tls;
 mod waiting_room;
 mod webroot_damage;
 mod webroot_format;

@@ -338,3 +338,92 @@ fn decisions_are_explained_at_the_desk_and_where_a_site_is_made() {
     // Elsewhere nobody hears of it unless that was said.
     assert_eq!(workshop().serve().get("/explain", &[]).status, 404);
 }
+
+/// A line of the status of a process, as the kernel tells it.
+fn status(server: &Server, name: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+    line.trim_start_matches(':').trim().to_string()
+}
+
+#[test]
+fn rights_that_nobody_needs_are_given_up() {
+    let workshop = workshop();
+    let out = workshop.pack();
+    let server = Server::start(&out);
+    assert_eq!((status(&server, "NoNewPrivs"), status(&server, "Seccomp")), ("1".into(), "2".into()));
+    let open = Server::start_with_flags(&out, &["--sandbox", "off"]);
+    assert_eq!((status(&open, "NoNewPrivs"), status(&open, "Seccomp")), ("0".into(), "0".into()));
+}
+
+/// Everything works all the same, where nothing can be read but what is served.
+#[test]
+fn a_strict_sandbox_has_all_that_is_needed() {
+    let workshop = workshop();
+    let (out, logs, hosts) = (workshop.pack(), workshop.path().join("logs"), workshop.path().join("hosts"));
+    fs::create_dir(&logs).expect("a directory");
+    fs::create_dir(&hosts).expect("a directory");
+    std::os::unix::fs::symlink(&out, hosts.join("localhost")).expect("a link");
+    let log = logs.join("access.log");
+    let log_path = log.to_str().expect("a path in UTF-8");
+    let flags = ["--sandbox", "strict", "--access-log", log_path, "--ops", "127.0.0.1:0", "--vhosts"];
+    let server = Server::start_with_flags(&hosts, &flags);
+    assert_eq!(server.get("/page", &["Accept-Language: fr"]).text(), "<p>oui, oui");
+    // Replaced, rotated, and asked about itself.
+    workshop.write("more.txt", b"more");
+    workshop.pack();
+    eventually("the new one is served", || server.get("/more.txt", &[]).status == 200);
+    fs::rename(&log, logs.join("old")).expect("renamed");
+    server.signal(Signal::USR1);
+    eventually("it is opened anew", || log.exists());
+    assert!(samples(&server)["process_resident_memory_bytes"] > 0.0);
+    // A site is packed into a file without a name, and again.
+    let site = Server::start_with_flags(&workshop.site(), &["--sandbox", "strict"]);
+    workshop.write("even-more.txt", b"even more");
+    eventually("it is packed again", || site.get("/even-more.txt", &[]).status == 200);
+}
+
+#[test]
+fn root_becomes_who_it_is_told_to() {
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("left out: only root can become somebody else");
+    }
+    let workshop = workshop();
+    let out = workshop.pack();
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(workshop.path(), fs::Permissions::from_mode(0o755)).expect("permissions");
+    let server = Server::start_with_flags(&out, &["--user", "nobody"]);
+    assert!(status(&server, "Uid").split_whitespace().all(|id| id == "65534"), "{}", status(&server, "Uid"));
+    assert_eq!(status(&server, "Groups"), status(&server, "Gid").split_whitespace().next().expect("a group"));
+    assert!(u64::from_str_radix(&status(&server, "CapEff"), 16) == Ok(0));
+    assert_eq!(server.get("/page", &["Accept-Language: fr"]).text(), "<p>oui, oui");
+    let output = Server::command(&out, &["--user", "no-such-user"]).output().expect("connegd runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--user no-such-user: "), "{}", text(&output.stderr));
+}
+
+#[test]
+fn settings_are_checked_without_serving() {
+    let workshop = workshop();
+    let out = workshop.pack();
+    let hosts = workshop.path().join("hosts");
+    fs::create_dir(&hosts).expect("a directory");
+    fs::copy(&out, hosts.join("a.example")).expect("a webroot");
+    let (out, at) = (out.to_str().expect("UTF-8").to_string(), hosts.to_str().expect("UTF-8").to_string());
+    let check = |arguments: &[&str]| {
+        let output =
+            crate::support::connegd_command(&[&["--check-config"], arguments].concat()).output().expect("connegd runs");
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let right = "the settings are right; 1 host would be served\n";
+    assert_eq!(check(&[&out]), (Some(0), right.into(), String::new()));
+    let (status, stdout, _) = check(&["--vhosts", &at]);
+    assert_eq!((status, stdout.as_str()), (Some(0), right));
+    fs::write(hosts.join("b.example"), "no webroot").expect("a file");
+    let (status, stdout, stderr) = check(&["--vhosts", &at]);
+    assert_eq!((status, stdout.as_str()), (Some(1), "1 host would be served, and 1 webroot could not\n"));
+    assert!(stderr.contains("b.example: it does not begin as a webroot does"), "{stderr}");
+    for arguments in [&["/nowhere"][..], &["--config", "/nowhere", &out], &[]] {
+        assert_eq!(check(arguments).0, Some(1), "{arguments:?}");
+    }
+}

@@ -11,7 +11,7 @@ fn server(flags: &[&str]) -> Server {
 }
 
 /// How many connections of the server are in the waiting room.
-fn waiting(server: &Server) -> usize {
+pub fn waiting(server: &Server) -> usize {
     const ONE_EVENT: u64 = 1 << 30;
     const READABLE: u64 = 1;
     let directory = fs::read_dir(format!("/proc/{}/fdinfo", server.id())).expect("a process");

@@ -237,7 +237,8 @@ impl Server {
         // All of it is written at once.
         let announced = text(stdout.buffer()).lines().map(String::from).collect();
         child.stdout = Some(stdout.into_inner());
-        let address = line.trim_end().strip_prefix("listening on http://").map(str::parse);
+        let address = line.trim_end().split_once("://").filter(|(before, _)| before.starts_with("listening on http"));
+        let address = address.map(|(_, address)| address.parse());
         match address {
             Some(Ok(address)) => Server { child, address, announced },
             other => panic!("not a ready line: {line:?} {other:?}"),
@@ -360,6 +361,11 @@ impl Connection {
         stream.set_write_timeout(Some(PATIENCE)).expect("a socket option");
         stream.set_nodelay(true).expect("a socket option");
         Connection { stream, received: Vec::new() }
+    }
+
+    /// The stream itself.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
     }
 
     /// The server's address.

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io::{Write, stdout};
+use std::io::{self, Write, stdout};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,16 +16,18 @@ use connegd::cli::control::{Control, End};
 use connegd::cli::error_log::ErrorLog;
 use connegd::cli::message::{self, Outcome};
 use connegd::cli::models::models;
+use connegd::cli::privileges;
 use connegd::cli::progress::Progress;
-use connegd::cli::settings::{ServerSettings, Source};
-use connegd::live::{Directory, News, Pack, Scrubber, Tree, Verify};
+use connegd::cli::settings::{Sandbox, ServerSettings, Source, TlsSettings};
+use connegd::live::{Directory, Keychain, News, Pack, Scrubber, Tree, Verify};
 use connegd::ops::{Explainer, Operations};
 use connegd::runtime::{
-    AccessLog, Desk, HostName, Hosts, Listener, Means, Messages, Metrics, Observer, Options, Server, Site,
-    raise_descriptors, start_workers,
+    AccessLog, Desk, HostName, Hosts, Listener, Means, Messages, Metrics, Model, Observer, Options, Plain, Security,
+    Server, Site, Tls, raise_descriptors, start_workers,
 };
 use connegd::sys;
 use connegd::webroot::Mapped;
+use log::Level;
 
 const PROGRAM: &str = "connegd";
 
@@ -33,29 +35,80 @@ fn main() -> ExitCode {
     let arguments = Connegd::parse();
     message::run(PROGRAM, || match arguments.settings.wants_list() {
         true => Ok(stdout().write_all(models().as_bytes()).map(|()| Outcome::Done)?),
+        false if arguments.check_config => check(&arguments),
         false => serve(&arguments),
     })
 }
 
-fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
-    // First of all: packing a site, or waiting for a webroot, can take as long as it likes.
-    let control = Control::listen()?;
-    let settings = ServerSettings::of(arguments)?;
-    let log = ErrorLog::open(&settings.error_log, settings.log_format);
-    message::write_to(log.map_err(|error| format!("--error-log: {error}"))?, settings.log_level);
-    let listeners = listeners(&settings)?;
-    let ops = settings.ops.map(|address| {
-        Listener::bind(address, settings.reuse_port).map_err(|error| format!("--ops {address}: {error}"))
+/// Everything that is opened before rights are given up.
+struct Opened {
+    settings: ServerSettings,
+    keychain: Option<Keychain>,
+    messages: Messages,
+}
+
+impl Opened {
+    /// Reads settings and certificates.
+    fn of(arguments: &Connegd) -> Result<Opened, Box<dyn Error>> {
+        let settings = ServerSettings::of(arguments)?;
+        let log = ErrorLog::open(&settings.error_log, settings.log_format);
+        message::write_to(log.map_err(|error| format!("--error-log: {error}"))?, settings.log_level);
+        let messages = Messages::new(|level, message| message::say_at(PROGRAM, level, message));
+        let keychain = match &settings.tls {
+            Some(tls) => Some(Keychain::open(tls.files.clone(), messages.clone())?),
+            None => None,
+        };
+        Ok(Opened { settings, keychain, messages })
+    }
+
+    /// What makes connections secure, if anything does.
+    fn tls(&self) -> io::Result<Option<Arc<Tls>>> {
+        let tls = self.keychain.as_ref().map(|keychain| Tls::new(keychain.certificates()));
+        Ok(tls.transpose()?.map(Arc::new))
+    }
+}
+
+/// Looks whether everything could be served, and serves nothing.
+fn check(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
+    let hosts = Opened::of(arguments).and_then(|opened| {
+        opened.tls()?;
+        Ok(Live::open(&opened.settings, &opened.messages)?.hosts)
     });
-    let ops = ops.transpose()?;
+    let hosts = match hosts {
+        Ok(hosts) => hosts,
+        Err(error) => {
+            message::say_at(PROGRAM, Level::Error, &error.to_string());
+            return Ok(Outcome::No);
+        }
+    };
+    let served = counted(hosts.count(), "host would be served", "hosts would be served");
+    let refused = usize::try_from(hosts.refusals()).unwrap_or(usize::MAX);
+    if refused > 0 {
+        writeln!(stdout(), "{served}, and {} not", counted(refused, "webroot could", "webroots could"))?;
+        return Ok(Outcome::No);
+    }
+    writeln!(stdout(), "the settings are right; {served}")?;
+    Ok(Outcome::Done)
+}
+
+fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
+    let opened = Opened::of(arguments)?;
+    let tls = opened.tls()?;
+    let Opened { settings, keychain, messages } = opened;
+    let listeners = listeners(&settings, tls.as_ref())?;
+    let ops = settings.ops.map(|address| bind("--ops", address, &settings)).transpose()?;
     raise_descriptors();
-    let messages = Messages::new(|level, message| message::say_at(PROGRAM, level, message));
+    privileges::give_up(&settings, &messages)?;
+    // Packing a site, or waiting for a webroot, can take as long as it likes.
+    let control = Control::listen()?;
     let workers = match settings.workers {
         Some(workers) => workers.get(),
         None => std::thread::available_parallelism()?.get(),
     };
-    // Webroots may be cut short while they are opened, too.
-    start_workers(workers)?;
+    let observer = observer(&settings, workers, &messages)?;
+    // Webroots may be cut short while they are opened, too. To read past the page cache they are opened once more, by who
+    // sends them.
+    start_workers(workers, settings.sandbox != Sandbox::Off && settings.model != Model::Dio)?;
     let live = Live::open(&settings, &messages)?;
     // Until here nobody waits for an answer.
     message::print_in_background(PROGRAM)?;
@@ -64,35 +117,52 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
         messages.say(&why);
     }
     // All threads are there before anybody is served.
-    control.look_when_asked(live.look)?;
+    let look_at_keys = keychain.as_ref().map(Keychain::rescan);
+    control.look_when_asked(move || {
+        look_at_keys.iter().for_each(|look| look());
+        (live.look)();
+    })?;
     control.follow(live.follow)?;
-    control.begin_to_serve();
-    let observer = observer(&settings, workers, &messages)?;
-    control.reopen_when_asked({
-        let log = observer.log.clone();
-        move || {
-            message::reopen();
-            log.iter().for_each(|log| log.reopen());
-        }
+    if let Some(keychain) = keychain {
+        control.follow(move || keychain.follow())?;
+    }
+    let log = observer.log.clone();
+    control.reopen_when_asked(move || {
+        message::reopen();
+        log.iter().for_each(|log| log.reopen());
     });
+    control.begin_to_serve();
     let desk = settings.explain.then(|| Arc::new(Explainer { hosts: live.hosts.clone() }) as Arc<dyn Desk>);
     let options = Options { workers, limits, model: settings.model, observer: observer.clone(), desk };
     let mut server = Server::start(live.hosts.clone(), listeners, options, messages.clone())?;
-    // Who reads it may go away after the first line.
-    let mut ready: String = server.addresses().map(|address| format!("listening on http://{address}\n")).collect();
+    let mut ready = String::new();
+    for (scheme, address) in server.addresses() {
+        let _ = writeln!(ready, "listening on {scheme}://{address}");
+    }
     if let (Some(listener), Some(metrics)) = (ops, &observer.metrics) {
         let _ = writeln!(ready, "operations on http://{}", listener.address());
-        let (overview, log) = (server.overview(), observer.log.clone());
-        let origin = ("http", server.addresses().next().ok_or("there is no listener")?);
-        let desk = Operations { hosts: live.hosts, overview, metrics: metrics.clone(), log, origin };
-        server.open_desk(listener, Arc::new(desk))?;
+        let (overview, log, metrics) = (server.overview(), observer.log.clone(), metrics.clone());
+        let origin = server.addresses().next().ok_or("there is no listener")?;
+        server.open_desk(listener, Arc::new(Operations { hosts: live.hosts, overview, metrics, log, origin, tls }))?;
     }
+    // All at once: who reads it may go away after the first line.
     stdout().write_all(ready.as_bytes())?;
     stdout().flush()?;
     control.announce();
+    wait_and_end(server, &settings, &control, &observer, &messages)
+}
+
+/// Serves until it is told to end, and ends.
+fn wait_and_end(
+    server: Server,
+    settings: &ServerSettings,
+    control: &Control,
+    observer: &Observer,
+    messages: &Messages,
+) -> Result<Outcome, Box<dyn Error>> {
     let end = control.wait_for_end();
     if end == End::Blind {
-        messages.say("changes are not followed any more, so it ends once the answers that were begun are out");
+        messages.complain("changes are not followed any more, so it ends once the answers that were begun are out");
     }
     let began = Instant::now();
     let unfinished = server.stop(settings.grace, || control.must_end_at_once());
@@ -122,9 +192,13 @@ fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
+fn bind(flag: &str, address: SocketAddr, settings: &ServerSettings) -> Result<Listener, String> {
+    Listener::bind(address, settings.reuse_port).map_err(|error| format!("{flag} {address}: {error}"))
+}
+
 /// Where to listen: on sockets that systemd has opened, and on addresses that were said; on the default if there is
-/// neither.
-fn listeners(settings: &ServerSettings) -> Result<Vec<Listener>, Box<dyn Error>> {
+/// neither. All of these are secure if there is a way to make them so; others are said besides.
+fn listeners(settings: &ServerSettings, tls: Option<&Arc<Tls>>) -> Result<Vec<(Listener, Security)>, Box<dyn Error>> {
     let mut listeners = Vec::new();
     for descriptor in sd_notify::listen_fds()? {
         let socket = sys::inherited(descriptor).ok_or_else(|| format!("descriptor {descriptor} is not open"))?;
@@ -136,8 +210,18 @@ fn listeners(settings: &ServerSettings) -> Result<Vec<Listener>, Box<dyn Error>>
         said => said,
     };
     for &address in said {
-        let listener = Listener::bind(address, settings.reuse_port);
-        listeners.push(listener.map_err(|error| format!("--listen {address}: {error}"))?);
+        listeners.push(bind("--listen", address, settings)?);
+    }
+    let Some(TlsSettings { listen_http, send_on, hsts, .. }) = &settings.tls else {
+        return Ok(listeners.into_iter().map(|listener| (listener, Security::default())).collect());
+    };
+    let port = |port: &Option<u16>| port.or_else(|| listeners.first().map(|listener| listener.address().port()));
+    let sent_on = send_on.as_ref().and_then(port).map(Plain::SentOn);
+    let secure = Security { tls: tls.cloned(), plain: sent_on.unwrap_or(Plain::Refused), hsts: hsts.clone() };
+    let plain = Security { plain: sent_on.unwrap_or(Plain::Answered), ..Security::default() };
+    let mut listeners: Vec<_> = listeners.into_iter().map(|listener| (listener, secure.clone())).collect();
+    for &address in listen_http {
+        listeners.push((bind("--listen-http", address, settings)?, plain.clone()));
     }
     Ok(listeners)
 }

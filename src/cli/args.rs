@@ -134,6 +134,11 @@ pub struct Connegd {
     /// Its keys are called like the flags.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Only look whether all that is said is right, and whether what is named can be used.
+    ///
+    /// These are settings, certificates and webroots.
+    #[arg(long)]
+    pub check_config: bool,
     /// What to serve, and how.
     #[command(flatten)]
     pub settings: Settings,

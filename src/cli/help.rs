@@ -36,7 +36,7 @@ pub const CONNEGD: Ending = Ending {
         ("connegd --config connegd.toml", "Reads from a file what flags could say: listen = [\"[::]:80\"]."),
         ("connegd --explain site", "Tells at http://127.0.0.1:8080/explain why a request gets what it gets."),
     ],
-    exit_status: "0 ended by SIGTERM or SIGINT, 2 could not do it.",
+    exit_status: "0 ended by SIGTERM or SIGINT, 1 --check-config found something wrong, 2 could not do it.",
     read_on: "mkroot(1), connegd.toml(5), docs/index.md of the project; /usr/share/doc/connegd where it is a package.",
 };
 

@@ -78,6 +78,10 @@ pub struct LimitSettings {
     /// The most connections from one IPv4 address or IPv6 network (/64); 0 for no bound: 503 [default: 1024].
     #[arg(long, value_name = "N")]
     max_connections_per_address: Option<Within<0, 1_000_000>>,
+    /// The most TLS handshakes that may fail in ten seconds for one address or network; then its new connections are closed
+    /// unanswered until these are over; 0 for no bound [default: 100].
+    #[arg(long, value_name = "N")]
+    max_failed_handshakes: Option<Within<0, 1_000_000>>,
 }
 
 impl LimitSettings {
@@ -95,6 +99,7 @@ impl LimitSettings {
             max_content: self.max_content.or(others.max_content),
             max_connections: self.max_connections.or(others.max_connections),
             max_connections_per_address: self.max_connections_per_address.or(others.max_connections_per_address),
+            max_failed_handshakes: self.max_failed_handshakes.or(others.max_failed_handshakes),
         }
     }
 
@@ -112,6 +117,7 @@ impl LimitSettings {
         set(&mut limits.content, self.max_content);
         set(&mut limits.connections, self.max_connections);
         set(&mut limits.connections_per_address, self.max_connections_per_address);
+        set(&mut limits.failed_handshakes, self.max_failed_handshakes);
         limits
     }
 }
@@ -124,6 +130,12 @@ pub(super) trait FromNumber {
 impl FromNumber for u64 {
     fn from_number(number: u64) -> u64 {
         number
+    }
+}
+
+impl FromNumber for u32 {
+    fn from_number(number: u64) -> u32 {
+        u32::try_from(number).unwrap_or(u32::MAX)
     }
 }
 

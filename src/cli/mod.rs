@@ -8,6 +8,7 @@ pub mod help;
 pub mod limits;
 pub mod message;
 pub mod models;
+pub mod privileges;
 pub mod progress;
 pub mod report;
 pub mod settings;

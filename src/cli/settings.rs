@@ -14,8 +14,8 @@ use super::address::Address;
 use super::args::{Connegd, Sending};
 use super::limits::{LimitSettings, Within, set};
 use crate::build::ConfigError;
-use crate::live::Verify;
-use crate::runtime::{Destination, Format, Limits, Model};
+use crate::live::{KeyFiles, Verify};
+use crate::runtime::{Destination, Format, HostName, Limits, Model, Pair};
 
 /// Everything that can be said about a server: flags, and the keys of its file, which are called the same.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -81,9 +81,131 @@ pub struct Settings {
     /// There are /metrics, /healthz, /readyz, /sites and /explain.
     #[arg(long, value_name = "ADDR:PORT", help_heading = "Operations")]
     ops: Option<Address>,
+    /// Speak TLS on all addresses of --listen, with the certificate in FILE (PEM, its chain behind it). It is read again when
+    /// it changes.
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    tls_cert: Option<PathBuf>,
+    /// The key of that certificate, if it is in another file.
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    tls_key: Option<PathBuf>,
+    /// The same with a certificate for each host: NAME.pem with NAME.key, or NAME/fullchain.pem with NAME/privkey.pem, as
+    /// certbot has them.
+    #[arg(long, value_name = "DIR", help_heading = "TLS")]
+    tls_certs: Option<PathBuf>,
+    /// Besides TLS, listen on ADDR for requests that are not secure; may be repeated.
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "TLS")]
+    listen_http: Vec<Address>,
+    /// Send those who ask without TLS on to HTTPS, at PORT if clients see another one than that of --listen.
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "TLS")]
+    redirect_http: Option<SendOn>,
+    /// Say Strict-Transport-Security: VALUE over TLS, such as max-age=31536000.
+    #[arg(long, value_name = "VALUE", help_heading = "TLS")]
+    hsts: Option<Hsts>,
+    /// Become this user when everything is open that only root can have, such as port 80.
+    #[arg(long, value_name = "NAME", help_heading = "Privileges")]
+    user: Option<String>,
+    /// What it gives up: on forbids calls that no server makes, files to be written but its logs, and all files to those
+    /// threads that talk with clients; strict also those to be read that are not served [default: on].
+    #[arg(long, value_name = "off|on|strict", help_heading = "Privileges")]
+    sandbox: Option<Sandbox>,
+    /// With --sandbox strict, where else it may read: below DIR, where links will lead for instance; may be repeated.
+    #[arg(long, value_name = "DIR", help_heading = "Privileges")]
+    readable: Vec<PathBuf>,
     /// What a client may ask.
     #[command(flatten)]
     limits: LimitSettings,
+}
+
+/// How much a server gives up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sandbox {
+    /// Nothing.
+    Off,
+    /// What no server needs.
+    #[default]
+    On,
+    /// Whatever this one does not need.
+    Strict,
+}
+
+impl FromStr for Sandbox {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Sandbox, String> {
+        match text {
+            "off" => Ok(Sandbox::Off),
+            "on" => Ok(Sandbox::On),
+            "strict" => Ok(Sandbox::Strict),
+            _ => Err(format!("{text:?} is none of off, on, strict")),
+        }
+    }
+}
+
+/// Whether requests without TLS are sent on, and to which port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SendOn {
+    No,
+    /// To that of `--listen`.
+    Same,
+    To(u16),
+}
+
+impl FromStr for SendOn {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<SendOn, String> {
+        match (text, text.parse()) {
+            ("true", _) => Ok(SendOn::Same),
+            ("false", _) => Ok(SendOn::No),
+            (_, Ok(port @ 1..)) => Ok(SendOn::To(port)),
+            _ => Err(format!("{text:?} is neither a port nor true or false")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SendOn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SendOn, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Value {
+            Is(bool),
+            Port(u16),
+        }
+        let text = match Value::deserialize(deserializer) {
+            Ok(Value::Is(is)) => is.to_string(),
+            Ok(Value::Port(port)) => port.to_string(),
+            Err(_) => return Err(de::Error::custom("it is neither a port nor true or false")),
+        };
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+/// The value of a Strict-Transport-Security field (RFC 6797, section 6.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Hsts(String);
+
+impl FromStr for Hsts {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Hsts, String> {
+        let mut directives = text.split(';').map(str::trim);
+        let has_age = directives.clone().any(|directive| {
+            let age = directive.to_ascii_lowercase();
+            age.strip_prefix("max-age=").is_some_and(|age| age.trim_matches('"').parse::<u64>().is_ok())
+        });
+        let is_plain = |directive: &str| directive.chars().all(|character| matches!(character, '!'..='~'));
+        match has_age && directives.all(is_plain) {
+            true => Ok(Hsts(text.into())),
+            false => Err(format!("{text:?} has no max-age; say for instance max-age=31536000; includeSubDomains")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Hsts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Hsts, D::Error> {
+        from_text(deserializer)
+    }
 }
 
 /// Where the access log goes, or that there is none.
@@ -174,8 +296,29 @@ pub struct ServerSettings {
     pub log_level: LevelFilter,
     /// Where the server tells about itself.
     pub ops: Option<SocketAddr>,
+    /// Whom to become.
+    pub user: Option<String>,
+    /// What to give up.
+    pub sandbox: Sandbox,
+    /// Where to read nevertheless.
+    pub readable: Vec<PathBuf>,
+    /// How connections are made secure, if they are.
+    pub tls: Option<TlsSettings>,
     /// What a client may ask.
     pub limits: Limits,
+}
+
+/// How connections are made secure.
+#[derive(Clone, Debug)]
+pub struct TlsSettings {
+    /// Where certificates are found.
+    pub files: KeyFiles,
+    /// Where to listen for requests that are not secure.
+    pub listen_http: Vec<SocketAddr>,
+    /// Whether these are sent on, and if so to which port of HTTPS, if it is said.
+    pub send_on: Option<Option<u16>>,
+    /// What Strict-Transport-Security says.
+    pub hsts: Option<String>,
 }
 
 impl Settings {
@@ -202,6 +345,15 @@ impl Settings {
             log_format: self.log_format.or(others.log_format),
             log_level: self.log_level.or(others.log_level),
             ops: self.ops.or(others.ops),
+            tls_cert: self.tls_cert.or(others.tls_cert),
+            tls_key: self.tls_key.or(others.tls_key),
+            tls_certs: self.tls_certs.or(others.tls_certs),
+            listen_http: if self.listen_http.is_empty() { others.listen_http } else { self.listen_http },
+            redirect_http: self.redirect_http.or(others.redirect_http),
+            hsts: self.hsts.or(others.hsts),
+            user: self.user.or(others.user),
+            sandbox: self.sandbox.or(others.sandbox),
+            readable: if self.readable.is_empty() { others.readable } else { self.readable },
             limits: self.limits.or(others.limits),
         }
     }
@@ -209,6 +361,41 @@ impl Settings {
     /// Whether only the ways of sending are asked for.
     pub fn wants_list(&self) -> bool {
         self.io == Some(Sending::List)
+    }
+
+    fn tls(&self) -> Result<Option<TlsSettings>, String> {
+        let chain = match (&self.tls_cert, &self.tls_key, &self.tls_certs) {
+            (Some(chain), ..) => Some(chain),
+            (None, Some(_), _) => return Err("--tls-key is the key of --tls-cert, which is not said".into()),
+            (None, None, Some(_)) => None,
+            (None, None, None) => {
+                let pointless = [
+                    ("--listen-http", !self.listen_http.is_empty()),
+                    ("--redirect-http", self.redirect_http.is_some_and(|send_on| send_on != SendOn::No)),
+                    ("--hsts", self.hsts.is_some()),
+                ];
+                return match pointless.iter().find(|(_, is_said)| *is_said) {
+                    Some((flag, _)) => {
+                        Err(format!("{flag} is for a server that speaks TLS; say --tls-cert or --tls-certs"))
+                    }
+                    None => Ok(None),
+                };
+            }
+        };
+        let pair = chain.map(|chain| {
+            let key = self.tls_key.as_ref().unwrap_or(chain).clone();
+            Pair { name: HostName::Default, chain: chain.clone(), key }
+        });
+        Ok(Some(TlsSettings {
+            files: KeyFiles { pair, directory: self.tls_certs.clone() },
+            listen_http: self.listen_http.iter().map(|Address(address)| *address).collect(),
+            send_on: match self.redirect_http {
+                None | Some(SendOn::No) => None,
+                Some(SendOn::Same) => Some(None),
+                Some(SendOn::To(port)) => Some(Some(port)),
+            },
+            hsts: self.hsts.clone().map(|Hsts(value)| value),
+        }))
     }
 
     fn source(&self) -> Result<Option<Source>, String> {
@@ -237,6 +424,10 @@ impl ServerSettings {
         set(&mut grace, said.grace);
         Ok(ServerSettings {
             source: said.source()?,
+            tls: said.tls()?,
+            user: said.user,
+            sandbox: said.sandbox.unwrap_or_default(),
+            readable: said.readable,
             listen: said.listen.into_iter().map(|Address(address)| address).collect(),
             reuse_port: said.reuse_port,
             verify: said.verify.unwrap_or_default(),
@@ -331,6 +522,7 @@ mod tests {
             "max-content",
             "max-connections",
             "max-connections-per-address",
+            "max-failed-handshakes",
         ];
         let mut seen = std::collections::HashSet::from([format!("{:?}", Limits::default())]);
         for name in names {

@@ -107,7 +107,8 @@ fn value(argument: &Arg) -> Option<String> {
     let names: Vec<_> = argument.get_value_names().unwrap_or_default().iter().map(|name| name.as_str()).collect();
     let can_be_left_out = argument.get_num_args().is_some_and(|range| range.min_values() == 0);
     let names = names.join(" ");
-    Some(if can_be_left_out { format!("[{names}]") } else { names })
+    let equals = if argument.is_require_equals_set() { "=" } else { "" };
+    Some(if can_be_left_out { format!("[{equals}{names}]") } else { names })
 }
 
 /// What an argument of connegd is called in its file of settings.

@@ -159,6 +159,13 @@ pub fn push_head(out: &mut Vec<u8>, status: Status, date: &[u8; date::LENGTH], c
     out.extend_from_slice(b"\r\n");
 }
 
+/// Adds a field to a head that has just been [appended](push_head).
+pub fn push_to_head(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.truncate(out.len() - b"\r\n".len());
+    push_field(out, name, value);
+    out.extend_from_slice(b"\r\n");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

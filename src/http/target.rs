@@ -63,6 +63,12 @@ fn absolute_form(target: &[u8]) -> Option<(&[u8], &[u8])> {
     host_and_port(authority).filter(|(host, _)| !host.is_empty()).map(|_| (authority, rest))
 }
 
+/// The path of a target and its query, without the authority that some have before it.
+pub fn path_and_query(target: &[u8]) -> &[u8] {
+    let rest = if target.starts_with(b"/") { target } else { absolute_form(target).map_or(&b""[..], |(_, rest)| rest) };
+    if rest.starts_with(b"/") { rest } else { b"/" }
+}
+
 /// Whether `value` can be that of a Host field (RFC 9110, section 7.2): `uri-host [ ":" port ]`, both of RFC 3986. A
 /// host may be empty, as may a port.
 pub fn is_valid_host(value: &[u8]) -> bool {

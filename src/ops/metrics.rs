@@ -11,7 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::Operations;
 use super::process::Process;
-use crate::runtime::{AccessLog, BOUNDS, Census, Hosts, Overview, Times, Total, Transferred};
+use crate::runtime::{AccessLog, BOUNDS, Census, Expiry, Handshakes, Hosts, Overview, Times, Total, Transferred};
 
 /// All of them as text.
 pub(super) fn exposition(operations: &Operations) -> String {
@@ -35,6 +35,7 @@ struct Numbers {
     swaps: u64,
     refusals: u64,
     lost_lines: Option<u64>,
+    tls: Option<(Handshakes, Vec<Expiry>)>,
     started: f64,
     process: Process,
 }
@@ -46,7 +47,7 @@ struct NamedTotal {
 }
 
 impl Numbers {
-    fn of(Operations { hosts, overview, metrics, log, .. }: &Operations) -> Numbers {
+    fn of(Operations { hosts, overview, metrics, log, tls, .. }: &Operations) -> Numbers {
         let name = |total: &Total| total.host.and_then(|host| Hosts::name_of(hosts, host));
         let named = |total| NamedTotal { host: name(&total).map_or(String::new(), |name| name.to_string()), total };
         Numbers {
@@ -59,6 +60,7 @@ impl Numbers {
             swaps: hosts.swaps(),
             refusals: hosts.refusals(),
             lost_lines: log.as_deref().map(AccessLog::lost),
+            tls: tls.as_deref().map(|tls| (tls.handshakes(), tls.certificates().expiries())),
             started: started(overview),
             process: Process::now(),
         }
@@ -122,6 +124,7 @@ impl Collector for Numbers {
         self.answers(&mut writer)?;
         self.connections(&mut writer)?;
         self.sites(&mut writer)?;
+        self.security(&mut writer)?;
         if let Some(lines) = self.lost_lines {
             writer.counter(
                 "connegd_access_log_lost_lines",
@@ -158,7 +161,7 @@ impl Numbers {
     }
 
     fn connections(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        let Census { admitted, refused, displaced, phases } = &self.census;
+        let Census { admitted, refused, displaced, barred, phases } = &self.census;
         let mut metric = writer.described(
             MetricType::Gauge,
             "connegd_connections",
@@ -173,6 +176,8 @@ impl Numbers {
         writer.counter("connegd_connections_refused", help, *refused)?;
         let help = "Connections that were closed to make room for others";
         writer.counter("connegd_connections_displaced", help, *displaced)?;
+        let help = "Connections that were closed unanswered, since too many handshakes of their client had failed";
+        writer.counter("connegd_connections_barred", help, *barred)?;
         let late = phases.iter().map(|(phase, _, late)| (vec![("phase", phase.name())], *late));
         writer.counters("connegd_timeouts", None, "What took too long, by what the connection was at", late)?;
         let by_model = |value: fn(&Transferred) -> u64| {
@@ -190,6 +195,21 @@ impl Numbers {
         writer.counter("connegd_swaps", "Sites that took the place of former ones", self.swaps)?;
         let help = "Webroots that were not served, and sites that could not be packed";
         writer.counter("connegd_refused_webroots", help, self.refusals)
+    }
+
+    fn security(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let Some((Handshakes { full, resumed, failed }, expiries)) = &self.tls else { return Ok(()) };
+        let kinds = [("full", *full), ("resumed", *resumed), ("failed", *failed)];
+        let samples = kinds.into_iter().map(|(result, count)| (vec![("result", result)], count));
+        writer.counters("connegd_tls_handshakes", None, "Handshakes of TLS, by what became of them", samples)?;
+        let help = "When certificates expire, since 1970";
+        let mut metric =
+            writer.described(MetricType::Gauge, "connegd_certificate_expiry", Some(&Unit::Seconds), help)?;
+        for Expiry { file, host, until } in expiries {
+            let file = file.to_string_lossy();
+            metric.encode_family(&[("host", &**host), ("file", &*file)])?.encode_gauge(&(*until as f64))?;
+        }
+        Ok(())
     }
 
     fn process(&self, writer: &mut Writer<'_>) -> fmt::Result {

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::answer::Answer;
 use crate::http::Status;
 use crate::http::response::push_field;
-use crate::runtime::{AccessLog, Desk, HostName, Hosts, Inquiry, Metrics, Overview, Site};
+use crate::runtime::{AccessLog, Desk, HostName, Hosts, Inquiry, Metrics, Overview, Site, Tls};
 use explain::Subject;
 
 /// The desk at which operators ask.
@@ -31,6 +31,8 @@ pub struct Operations {
     pub log: Option<Arc<AccessLog>>,
     /// Where sites can be had: `http` or `https`, and an address.
     pub origin: (&'static str, SocketAddr),
+    /// What makes connections secure, if they are.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// A desk at which only decisions are explained, among the pages of every host.
@@ -50,7 +52,8 @@ impl Desk for Explainer {
 
     fn answer(&self, inquiry: &Inquiry) -> Answer<'static> {
         let host = String::from_utf8_lossy(&inquiry.host);
-        let origin = (!host.is_empty()).then(|| format!("http://{host}"));
+        let scheme = if inquiry.is_secure { "https" } else { "http" };
+        let origin = (!host.is_empty()).then(|| format!("{scheme}://{host}"));
         explanation(&self.hosts, split(&inquiry.target).1, origin.as_deref())
     }
 }

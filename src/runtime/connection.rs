@@ -19,11 +19,12 @@ use super::messages::Messages;
 use super::observe::{Observed, Observer, Outcome};
 use super::phase::Phase;
 use super::site::Site;
+use super::tls::Tls;
 use crate::answer::{self, Answer, Content, Memory, Part};
-use crate::http::Status;
 use crate::http::content::Skipper;
 use crate::http::request::{self, Method, Parsed, RequestHead};
-use crate::http::response::{self, Connection};
+use crate::http::response::{self, Connection, push_field};
+use crate::http::{Status, target};
 use crate::sys;
 
 /// Contents up to this length in bytes are copied behind their head and leave with it in one write; longer ones are sent
@@ -50,9 +51,67 @@ pub struct Shared {
     /// Who sees answers.
     pub observer: Observer,
     /// Who answers what hosts do not.
-    pub desk: Option<Staff>,
+    pub desk: Option<Arc<Staff>>,
+    /// How connections are made secure here, and what becomes of those that are not.
+    pub security: Security,
     /// Whether the server is about to end: each connection closes after the answer it is at.
     pub stopping: Arc<AtomicBool>,
+}
+
+/// How secure connections are that come in at one place.
+#[derive(Clone, Debug, Default)]
+pub struct Security {
+    /// How they are made so; `None` if they are not.
+    pub tls: Option<Arc<Tls>>,
+    /// What those get that are not.
+    pub plain: Plain,
+    /// What the Strict-Transport-Security field of answers over secure ones says (RFC 6797), if it is sent.
+    pub hsts: Option<String>,
+}
+
+/// What becomes of requests that are not secure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Plain {
+    /// They are answered.
+    #[default]
+    Answered,
+    /// They are sent on to HTTPS, at this port.
+    SentOn(u16),
+    /// They are refused: this is a port for HTTPS.
+    Refused,
+}
+
+/// The port of HTTPS where none is said.
+const HTTPS: u16 = 443;
+
+impl Plain {
+    /// What a request gets that is not secure, unless it is answered as any other.
+    fn answer(self, head: &RequestHead<'_>) -> Option<Answer<'static>> {
+        match self {
+            Plain::Answered => None,
+            Plain::Refused => Some(answer::rejection(None, Status::BadRequest, Some(head))),
+            Plain::SentOn(_) if head.host.is_empty() => Some(answer::rejection(None, Status::BadRequest, Some(head))),
+            Plain::SentOn(port) => {
+                let mut location = b"https://".to_vec();
+                location.extend_from_slice(without_port(head.host));
+                if port != HTTPS {
+                    location.extend_from_slice(format!(":{port}").as_bytes());
+                }
+                location.extend_from_slice(target::path_and_query(head.target));
+                let mut fields = Vec::new();
+                push_field(&mut fields, "Location", &location);
+                Some(Answer::made(Status::PermanentRedirect, fields, Vec::new()))
+            }
+        }
+    }
+}
+
+/// A host without its port.
+fn without_port(authority: &[u8]) -> &[u8] {
+    match authority.iter().rposition(|&byte| byte == b':') {
+        Some(colon) if authority[colon..].iter().skip(1).all(u8::is_ascii_digit) => &authority[..colon],
+        _ => authority,
+    }
 }
 
 impl Shared {
@@ -107,6 +166,9 @@ pub trait Wire {
     /// Those of the socket.
     fn consult(&mut self, staff: &Staff, inquiry: Inquiry) -> io::Result<Answer<'static>>;
 
+    /// Whether others can neither read nor change what is sent.
+    fn is_secure(&self) -> bool;
+
     /// Whose connection it is.
     fn client(&self) -> IpAddr;
 
@@ -119,6 +181,9 @@ pub trait Wire {
     ///
     /// Those of the socket.
     fn finish_sending(&mut self) -> io::Result<()>;
+
+    /// Says the same if that can be said without waiting; the connection ends now.
+    fn close(&mut self);
 }
 
 /// How it ends that a connection is served.
@@ -208,7 +273,10 @@ impl<'s, W: Wire> Session<'s, W> {
             buffers::give(std::mem::take(&mut self.output));
             match next {
                 Next::Read => self.make_room(),
-                Next::Close => return Ok(End::Over),
+                Next::Close => {
+                    self.wire.close();
+                    return Ok(End::Over);
+                }
                 Next::Linger => return self.linger(),
             }
         }
@@ -282,9 +350,17 @@ impl<'s, W: Wire> Session<'s, W> {
             Parsed::Reject(status) => Err(status),
             Parsed::Head(head, length) => {
                 shared.observer.begin(observed, wire.client(), first_line(received), Some(&head));
+                if !wire.is_secure()
+                    && let Some(answer) = shared.security.plain.answer(&head)
+                {
+                    return Ok(Some((Asked::Site(exchange_of(shared, &head, answer)), length)));
+                }
                 if shared.desk.as_ref().is_some_and(|desk| desk.takes(&head)) {
                     let later = Answer::made(Status::Ok, Vec::new(), Vec::new());
-                    return Ok(Some((Asked::Desk(Inquiry::of(&head), exchange_of(shared, &head, later)), length)));
+                    return Ok(Some((
+                        Asked::Desk(Inquiry::of(&head, wire.is_secure()), exchange_of(shared, &head, later)),
+                        length,
+                    )));
                 }
                 *found = shared.hosts.find(head.host);
                 Ok(Some((Asked::Site(exchange(shared, &head, found.as_ref())), length)))
@@ -405,6 +481,9 @@ impl<'s, W: Wire> Session<'s, W> {
     fn push(&mut self, exchange: &Exchange<'_>, connection: Connection) -> io::Result<()> {
         let Exchange { host, site, answer, .. } = exchange;
         response::push_head(&mut self.output, answer.status, &date::now(), connection, answer.fields.bytes());
+        if let Some(hsts) = self.shared.security.hsts.as_deref().filter(|_| self.wire.is_secure()) {
+            response::push_to_head(&mut self.output, "Strict-Transport-Security", hsts.as_bytes());
+        }
         let before = self.wire.sent() + self.output.len() as u64;
         let pushed = self.push_content(&answer.content, *site);
         let is_whole = pushed.is_ok();

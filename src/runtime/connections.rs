@@ -36,7 +36,22 @@ pub(super) struct Connections {
     pub deadlines: Deadlines,
     pub events: Events,
     table: Mutex<Table>,
+    /// Clients whose handshakes have failed lately, by their addresses.
+    failures: Mutex<HashMap<IpAddr, Failures>>,
 }
+
+/// Handshakes of one client that have failed.
+#[derive(Clone, Copy, Debug)]
+struct Failures {
+    count: u32,
+    /// When they are forgotten, by the clock.
+    until: u64,
+}
+
+/// How long failures are remembered, in milliseconds.
+const MEMORY: u64 = 10_000;
+/// Of so many clients they are; more are attacked with than remembered.
+const MOST_FAILURES: usize = 10_000;
 
 /// How often something has happened to a connection. None of it is frequent.
 #[derive(Debug, Default)]
@@ -45,6 +60,8 @@ pub(super) struct Events {
     pub refused: AtomicU64,
     /// It had to give way to others.
     pub displaced: AtomicU64,
+    /// It was closed unanswered, since too many handshakes of its client had failed.
+    pub barred: AtomicU64,
     /// What it was at took too long, by what that was.
     pub late: [AtomicU64; Phase::ALL.len()],
 }
@@ -114,6 +131,7 @@ impl Connections {
             deadlines: Deadlines::of(limits),
             events: Events::default(),
             table: Mutex::default(),
+            failures: Mutex::default(),
         }
     }
 
@@ -136,6 +154,32 @@ impl Connections {
         let number = table.admitted;
         let key = table.members.insert(Member { number, state: state.clone(), client });
         Some(Membership { connections: self.clone(), key, state })
+    }
+
+    /// A handshake of the client at `address` has failed.
+    pub fn note_failure(&self, address: IpAddr) {
+        let (now, mut failures) = (self.clock.now(), self.failures.lock().unwrap_or_else(PoisonError::into_inner));
+        if failures.len() >= MOST_FAILURES {
+            failures.retain(|_, failures| failures.until > now);
+        }
+        if failures.len() < MOST_FAILURES {
+            let new = Failures { count: 0, until: now + MEMORY };
+            let known = failures.entry(client(address)).or_insert(new);
+            if known.until <= now {
+                *known = new;
+            }
+            known.count += 1;
+        }
+    }
+
+    /// Whether the client at `address` must wait until its failures are forgotten; counts it if so.
+    pub fn bars(&self, address: IpAddr) -> bool {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = failures.get(&client(address)).filter(|failures| failures.until > self.clock.now());
+        let most = self.limits.failed_handshakes;
+        let is_barred = most > 0 && known.is_some_and(|failures| failures.count >= most);
+        self.events.barred.fetch_add(u64::from(is_barred), Ordering::Relaxed);
+        is_barred
     }
 
     /// How many there may be: fewer if there are more webroots.
@@ -289,6 +333,22 @@ mod tests {
         assert!(all.admit(address("2001:db8::3")).is_none() && all.admit(address("2001:db8:0:1::3")).is_some());
         drop((second, _network));
         assert!(all.table().by_client.is_empty() && all.table().members.is_empty());
+    }
+
+    #[test]
+    fn whose_handshakes_fail_too_often_must_wait() {
+        let all = connections(3, 0);
+        let fail = |text: &str| (0..all.limits.failed_handshakes).for_each(|_| all.note_failure(address(text)));
+        (1..all.limits.failed_handshakes).for_each(|_| all.note_failure(address("192.0.2.1")));
+        assert!(!all.bars(address("192.0.2.1")));
+        all.note_failure(address("192.0.2.1"));
+        assert!(all.bars(address("::ffff:192.0.2.1")) && !all.bars(address("192.0.2.2")));
+        fail("2001:db8::1");
+        assert!(all.bars(address("2001:db8::2")) && !all.bars(address("2001:db8:0:1::2")));
+        assert_eq!(all.events.barred.load(Ordering::Relaxed), 2);
+        // However many there are, they are not all remembered.
+        (0..2 * MOST_FAILURES as u32).for_each(|number| all.note_failure(std::net::Ipv4Addr::from(number).into()));
+        assert!(all.failures.lock().expect("failures").len() <= MOST_FAILURES);
     }
 
     #[test]

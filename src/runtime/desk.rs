@@ -34,12 +34,14 @@ pub struct Inquiry {
     pub target: Vec<u8>,
     /// The host it is for, perhaps with a port.
     pub host: Vec<u8>,
+    /// Whether it came over TLS.
+    pub is_secure: bool,
 }
 
 impl Inquiry {
-    /// What is asked by `head`.
-    pub fn of(head: &RequestHead<'_>) -> Inquiry {
-        Inquiry { method: head.method, target: head.target.to_vec(), host: head.host.to_vec() }
+    /// What is asked by `head`, over TLS or not.
+    pub fn of(head: &RequestHead<'_>, is_secure: bool) -> Inquiry {
+        Inquiry { method: head.method, target: head.target.to_vec(), host: head.host.to_vec(), is_secure }
     }
 }
 

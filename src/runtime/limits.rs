@@ -28,6 +28,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections at a time from one client address (IPv4) or network (the first 64 bits of IPv6); 0 for no bound.
     pub connections_per_address: usize,
+    /// Handshakes that may fail within ten seconds for one of these; 0 for no bound.
+    pub failed_handshakes: u32,
 }
 
 impl Default for Limits {
@@ -42,6 +44,7 @@ impl Default for Limits {
             min_send_rate: 500,
             connections: 16_384,
             connections_per_address: 1024,
+            failed_handshakes: 100,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! knows what an answer means, only how it gets onto the wire.
 
 mod buffers;
+pub mod confine;
 pub mod connection;
 mod connections;
 mod date;
@@ -22,8 +23,10 @@ mod polled;
 mod server;
 mod site;
 mod socket;
+mod tls;
 mod waiting_room;
 
+pub use connection::{Plain, Security};
 pub use desk::{Desk, Inquiry, Staff};
 pub use hosts::{HostName, HostNumber, Hosts, Serving};
 pub use io::{Failure, Model, Transferred};
@@ -35,3 +38,4 @@ pub use overview::{Census, Overview};
 pub use phase::Phase;
 pub use server::{Options, Server, start_workers};
 pub use site::{OUT_OF_SERVICE, Site};
+pub use tls::{Certificates, Expiry, Handshakes, Identity, Pair, Tls};

@@ -24,6 +24,8 @@ pub struct Census {
     pub refused: u64,
     /// How many had to give way to others.
     pub displaced: u64,
+    /// How many were closed unanswered, since too many handshakes of their client had failed.
+    pub barred: u64,
     /// For each phase how many are at it, and how often it took too long.
     pub phases: Vec<(Phase, u64, u64)>,
 }
@@ -51,6 +53,7 @@ impl Overview {
         Census {
             admitted,
             refused: events.refused.load(Ordering::Relaxed),
+            barred: events.barred.load(Ordering::Relaxed),
             displaced: events.displaced.load(Ordering::Relaxed),
             phases: Phase::ALL.into_iter().map(|phase| (phase, counts[phase as usize], late(phase))).collect(),
         }

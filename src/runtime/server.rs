@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use may::io::WaitIoWaker;
 use rustix::net::SendFlags;
 
-use super::connection::{self, End, Shared, Wire};
+use super::confine;
+use super::connection::{self, End, Security, Shared, Wire};
 use super::connections::{Connections, Remaining};
 use super::date;
 use super::desk::{Desk, Staff};
@@ -23,6 +24,7 @@ use super::observe::Observer;
 use super::overview::Overview;
 use super::phase::Phase;
 use super::socket::Socket;
+use super::tls::Session;
 use super::waiting_room::{Admitted, WaitingRoom};
 use crate::answer;
 use crate::http::Status;
@@ -69,8 +71,10 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Server {
     house: Arc<House>,
-    /// What the connections of sites share.
-    shared: Arc<Shared>,
+    limits: Limits,
+    messages: Messages,
+    /// Whether it is about to end.
+    stopping: Arc<AtomicBool>,
     doors: Vec<Door>,
     /// How many of them are still open.
     open: Arc<AtomicUsize>,
@@ -85,6 +89,7 @@ struct House {
 
 /// A place where connections come in, from outside the coroutine that accepts them.
 struct Door {
+    scheme: &'static str,
     address: SocketAddr,
     accepting: Arc<Accepting>,
     /// Says that it must be closed.
@@ -98,20 +103,26 @@ impl std::fmt::Debug for Door {
     }
 }
 
-/// Starts the threads that serve, `workers` of them, and lets maps survive from now on that their files are cut short. To be
+/// Starts the threads that serve, `workers` of them, which can open nothing if they are `confined`, and lets maps survive from now on that their files are cut short. To be
 /// called before any webroot is opened, and once, since there is one coroutine runtime in a process.
 ///
 /// # Errors
 ///
 /// If there is no memory for it.
-pub fn start_workers(workers: usize) -> io::Result<()> {
+pub fn start_workers(workers: usize, confined: bool) -> io::Result<()> {
     may::config().set_workers(workers).set_stack_size(STACK).set_pool_capacity(POOL);
     // Where threads run is better left to the kernel, and to whoever starts the server under taskset.
     may::config().set_worker_pin(false);
     // The first coroutine takes SIGBUS for itself, before `spawn` returns, and later ones leave it as it is. So there are
     // some now: as long as none comes first, the handler that matters is the last.
     for worker in 0..workers {
-        sys::spawn(Some(worker), move || sys::this_is_worker(worker))?;
+        sys::spawn(Some(worker), move || {
+            sys::this_is_worker(worker);
+            if confined {
+                // An older kernel does not know how, which is said where the process as a whole is confined.
+                confine::need_nothing();
+            }
+        })?;
     }
     sys::survive_truncation();
     Ok(())
@@ -126,7 +137,7 @@ impl Server {
     /// If a socket cannot be listened on, or a thread not be started.
     pub fn start(
         hosts: Arc<Hosts>,
-        listeners: Vec<Listener>,
+        listeners: Vec<(Listener, Security)>,
         options: Options,
         messages: Messages,
     ) -> io::Result<Server> {
@@ -134,16 +145,27 @@ impl Server {
         let io = Io::start(model, workers, &messages);
         let means = Means::of_process(workers, model);
         let connections = Arc::new(Connections::new(&limits, means, io, hosts.clone()));
-        let desk = desk.map(Staff::start).transpose()?;
-        let shared = Arc::new(Shared { hosts, limits, messages, observer, desk, stopping: Arc::default() });
+        let desk = desk.map(Staff::start).transpose()?.map(Arc::new);
+        let stopping = Arc::<AtomicBool>::default();
         let house = Arc::new(House { connections, room: Arc::new(WaitingRoom::open()?) });
-        let mut server = Server { house: house.clone(), shared, doors: Vec::new(), open: Arc::default() };
+        let (doors, open) = (Vec::new(), Arc::default());
+        let mut server = Server {
+            house: house.clone(),
+            limits,
+            messages: messages.clone(),
+            stopping: stopping.clone(),
+            doors,
+            open,
+        };
         date::tick();
         let connections = house.connections.clone();
         std::thread::Builder::new().name("watchman".into()).spawn(move || connections.watch())?;
         sys::spawn(None, move || house.room.attend(|connection| begin(connection, &house)))?;
-        for listener in listeners {
-            server.open_door(listener, server.shared.clone())?;
+        for (listener, security) in listeners {
+            let (hosts, messages, observer) = (hosts.clone(), messages.clone(), observer.clone());
+            let (desk, stopping) = (desk.clone(), stopping.clone());
+            let shared = Shared { hosts, limits, messages, observer, desk, security, stopping };
+            server.open_door(listener, Arc::new(shared))?;
         }
         Ok(server)
     }
@@ -154,21 +176,21 @@ impl Server {
     ///
     /// As those of [`Server::start`].
     pub fn open_desk(&mut self, listener: Listener, desk: Arc<dyn Desk>) -> io::Result<()> {
-        let Shared { limits, messages, stopping, .. } = &*self.shared;
         let shared = Shared {
             hosts: Arc::default(),
-            limits: *limits,
-            messages: messages.clone(),
+            limits: self.limits,
+            messages: self.messages.clone(),
             observer: Observer::default(),
-            desk: Some(Staff::start(desk)?),
-            stopping: stopping.clone(),
+            desk: Some(Arc::new(Staff::start(desk)?)),
+            security: Security::default(),
+            stopping: self.stopping.clone(),
         };
         self.open_door(listener, Arc::new(shared))
     }
 
     /// How it is doing, for as long as the process lives.
     pub fn overview(&self) -> Overview {
-        Overview::new(self.house.connections.clone(), self.shared.stopping.clone())
+        Overview::new(self.house.connections.clone(), self.stopping.clone())
     }
 
     fn open_door(&mut self, listener: Listener, shared: Arc<Shared>) -> io::Result<()> {
@@ -177,7 +199,8 @@ impl Server {
             listener.listen().map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
         let (accepting, closing) = (Arc::new(accepting), Arc::new(AtomicBool::new(false)));
         let waker = accepting.waker();
-        let door = Door { address, accepting: accepting.clone(), closing: closing.clone(), waker };
+        let scheme = if shared.security.tls.is_some() { "https" } else { "http" };
+        let door = Door { scheme, address, accepting: accepting.clone(), closing: closing.clone(), waker };
         self.doors.push(door);
         let open = self.open.clone();
         open.fetch_add(1, Ordering::AcqRel);
@@ -189,9 +212,9 @@ impl Server {
         })
     }
 
-    /// Where it listens.
-    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.doors.iter().map(|door| door.address)
+    /// Where sites are served: `http` or `https`, and the address.
+    pub fn addresses(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        self.doors.iter().map(|door| (door.scheme, door.address))
     }
 
     /// Ends the server: connections that are idle end at once, others after the answer they are at or the next, within
@@ -202,7 +225,7 @@ impl Server {
     pub fn stop(mut self, grace: Duration, is_enough: impl Fn() -> bool) -> usize {
         let deadline = Instant::now() + grace;
         let connections = &self.house.connections;
-        self.shared.stopping.store(true, Ordering::Release);
+        self.stopping.store(true, Ordering::Release);
         let doors = std::mem::take(&mut self.doors);
         let late = Instant::now() + HANDSHAKE;
         let (yielded, own): (Vec<_>, Vec<_>) = doors.into_iter().partition(|door| door.accepting.yield_to_others());
@@ -272,13 +295,21 @@ fn accept(accepting: &Accepting, closing: &AtomicBool, house: &Arc<House>, share
 
 fn admit(stream: TcpStream, address: SocketAddr, house: &Arc<House>, shared: &Arc<Shared>) {
     let connections = &house.connections;
+    // Nothing is spent on who only ever begins.
+    if shared.security.tls.is_some() && connections.bars(address.ip()) {
+        return;
+    }
     while !connections.has_room() && !shared.stopping.load(Ordering::Relaxed) {
         connections.make_room();
         may::coroutine::sleep(ROOM_PAUSE);
     }
     match connections.admit(address.ip()) {
         Some(membership) => {
-            begin(Admitted { stream, client: address.ip(), shared: shared.clone(), membership }, house);
+            // Without randomness nobody can be served securely.
+            let session = shared.security.tls.as_ref().map(Session::begin).transpose();
+            let Ok(session) = session else { return };
+            let (security, client, shared) = (session.map(Box::new), address.ip(), shared.clone());
+            begin(Admitted { stream, security, client, shared, membership }, house);
         }
         None => turn_away(&stream, shared),
     }
@@ -287,10 +318,10 @@ fn admit(stream: TcpStream, address: SocketAddr, house: &Arc<House>, shared: &Ar
 /// Serves a connection, a new one or one that was in the waiting room, on the worker to which its events will be brought.
 /// Without memory for a stack it is closed, which is what is left to do.
 fn begin(connection: Admitted, house: &Arc<House>) {
-    let Admitted { stream, client, shared, membership } = connection;
+    let Admitted { stream, security, client, shared, membership } = connection;
     let house = house.clone();
     let _ = sys::spawn_on(stream.as_raw_fd() as usize, move || {
-        let mut socket = Socket::new(stream, client, &membership.state, &house.connections);
+        let mut socket = Socket::new(stream, security, client, &membership.state, &house.connections);
         let phase = match membership.state.phase() {
             // It has never been at anything.
             Phase::Answering => {
@@ -299,10 +330,14 @@ fn begin(connection: Admitted, house: &Arc<House>) {
             }
             waiting => waiting,
         };
-        if connection::serve(&mut socket, &shared, phase) == End::Idle
-            && let Some(stream) = socket.into_stream()
-        {
-            house.room.enter(Admitted { stream, client, shared, membership });
+        match connection::serve(&mut socket, &shared, phase) {
+            End::Over if socket.has_failed_handshake() => house.connections.note_failure(client),
+            End::Over => {}
+            End::Idle => {
+                if let Some((stream, security)) = socket.into_parts() {
+                    house.room.enter(Admitted { stream, security, client, shared, membership });
+                }
+            }
         }
     });
 }

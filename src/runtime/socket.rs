@@ -1,14 +1,14 @@
 //! The wire of a real connection: a socket, waited for as a coroutine, with a deadline for each phase.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::net::{IpAddr, Shutdown, TcpStream};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use rustix::pipe::SpliceFlags;
 
 use super::buffers;
@@ -16,10 +16,11 @@ use super::connection::Wire;
 use super::connections::Connections;
 use super::desk::{Inquiry, Staff};
 use super::flight::Pending;
-use super::io::{Failure, blame, cut_short};
+use super::io::{Failure, blame, cut_short, permitted, with_scratch};
 use super::phase::{Phase, State};
 use super::polled::Polled;
 use super::site::Site;
+use super::tls::{Received, Session};
 use crate::answer::Answer;
 use crate::sys;
 
@@ -32,10 +33,38 @@ const PEER_DONE: usize = 0x2000 | 0x10 | 0x08;
 /// 1 MiB takes half a millisecond over loopback, which is what 500 downloads that begin together keep others waiting
 /// for, each; less would cost a download processor time.
 pub(super) const TURN: usize = 1 << 20;
+/// How much of a content is encrypted at once, in bytes: two of the longest records.
+const SECURE_PIECE: u64 = 32 * 1024;
+
+/// Where records go, without waiting.
+struct Network<'s> {
+    stream: &'s TcpStream,
+    /// Whether something follows at once.
+    more: bool,
+}
+
+impl Write for Network<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[io::IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, records: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        let flags = if self.more { SendFlags::MORE | SendFlags::NOSIGNAL } else { SendFlags::NOSIGNAL };
+        let send = || rustix::net::sendmsg(self.stream, records, &mut SendAncillaryBuffer::default(), flags);
+        Ok(rustix::io::retry_on_intr(send)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A connection's socket.
 pub(super) struct Socket<'s> {
     /// Non-blocking.
     stream: Arc<TcpStream>,
+    /// What makes it secure; nothing if it is not.
+    security: Option<Box<Session>>,
     client: IpAddr,
     /// Events of the socket, once there was something to wait for.
     events: Option<Polled<TcpStream>>,
@@ -64,10 +93,28 @@ struct Quota {
 
 impl<'s> Socket<'s> {
     /// A connection of `client` by `stream`, which must be non-blocking.
-    pub fn new(stream: TcpStream, client: IpAddr, state: &'s Arc<State>, connections: &'s Connections) -> Socket<'s> {
+    pub fn new(
+        stream: TcpStream,
+        security: Option<Box<Session>>,
+        client: IpAddr,
+        state: &'s Arc<State>,
+        connections: &'s Connections,
+    ) -> Socket<'s> {
         let stream = Arc::new(stream);
         let (readable, peer_done) = (true, false);
-        Socket { stream, client, events: None, state, connections, readable, peer_done, sent: 0, moved: 0, quota: None }
+        Socket {
+            stream,
+            security,
+            client,
+            events: None,
+            state,
+            connections,
+            readable,
+            peer_done,
+            sent: 0,
+            moved: 0,
+            quota: None,
+        }
     }
 
     /// Gets ready to wait. Many connections never do: what they ask is there when they are accepted, and they end with the
@@ -85,10 +132,15 @@ impl<'s> Socket<'s> {
         Ok(())
     }
 
-    /// The socket alone, to be waited for otherwise.
-    pub fn into_stream(self) -> Option<TcpStream> {
+    /// The socket alone and what makes it secure, to be waited for otherwise.
+    pub fn into_parts(self) -> Option<(TcpStream, Option<Box<Session>>)> {
         drop(self.events);
-        Arc::into_inner(self.stream)
+        Some((Arc::into_inner(self.stream)?, self.security))
+    }
+
+    /// Whether keys were to be agreed on, and have not been.
+    pub fn has_failed_handshake(&self) -> bool {
+        self.security.as_ref().is_some_and(|session| session.is_unfinished())
     }
 
     /// What the watchman and others know of the connection.
@@ -241,6 +293,103 @@ impl<'s> Socket<'s> {
         Ok(Quota { bytes, deadline: clock.now() + deadlines.sending })
     }
 
+    /// As [`Wire::read`], of a connection that is to be secure.
+    fn read_securely(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        loop {
+            while !self.readable {
+                self.wait_to_read(buffer)?;
+            }
+            if buffer.capacity() == 0 {
+                *buffer = buffers::take();
+            }
+            let (count, received) = match self.receive(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.peer_done => return Ok(0),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    continue;
+                }
+                other => other?,
+            };
+            if count == 0 {
+                return Ok(0);
+            }
+            self.moved(count, true)?;
+            // Answers of the protocol itself, above all those of the handshake.
+            let sent = self.send_securely(&[], false);
+            match received? {
+                Received::Plain => {
+                    self.security = None;
+                    return Ok(count);
+                }
+                Received::End => return Ok(0),
+                Received::Some(0) => sent?,
+                Received::Some(count) => return sent.map(|()| count),
+            }
+        }
+    }
+
+    /// Receives what is there; returns how many bytes that were, and what they meant.
+    ///
+    /// # Errors
+    ///
+    /// Those of the socket; the inner one is that of the protocol.
+    fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<(usize, io::Result<Received>)> {
+        let Socket { stream, security, .. } = self;
+        let Some(session) = security else { return Ok((0, Ok(Received::Plain))) };
+        let (received, is_all) = with_scratch(|scratch| {
+            let (_, bytes) = rustix::net::recv(&**stream, &mut *scratch, RecvFlags::empty())?;
+            let bytes = bytes.min(scratch.len());
+            let received = session.receive(&scratch[..bytes], buffer);
+            if matches!(received, Ok(Received::Plain)) {
+                buffer.extend_from_slice(&scratch[..bytes]);
+            }
+            io::Result::Ok(((bytes, received), bytes < scratch.len()))
+        })?;
+        self.readable = !is_all || self.peer_done;
+        Ok(received)
+    }
+
+    /// As [`Wire::send`], of a secure connection.
+    fn send_securely(&mut self, mut bytes: &[u8], more: bool) -> io::Result<()> {
+        loop {
+            let Socket { stream, security, .. } = self;
+            let Some(session) = security else { return Ok(()) };
+            if !bytes.is_empty() {
+                bytes = &bytes[session.encrypt(bytes)?..];
+            }
+            if bytes.is_empty() && !session.has_something() {
+                return Ok(());
+            }
+            let more = more || !bytes.is_empty();
+            let count = match session.hand_out(&mut Network { stream, more }) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                other => other?,
+            };
+            let more = !bytes.is_empty() || session.has_something();
+            self.advance(count, more)?;
+        }
+    }
+
+    /// As [`Wire::transfer`], of a secure connection.
+    fn transfer_securely(&mut self, site: &Site, range: Range<u64>) -> Result<(), Failure> {
+        let connections = self.connections;
+        let mut piece = buffers::take();
+        let mut at = range.start;
+        while at < range.end {
+            let end = range.end.min(at + SECURE_PIECE);
+            permitted(site, at)?;
+            connections.io.auto.fetch(site, at..end, &mut piece, self)?;
+            // What is read of a file that was cut short is not what it should be.
+            permitted(site, at)?;
+            self.send_securely(&piece, end < range.end)?;
+            piece.clear();
+            at = end;
+        }
+        buffers::give(piece);
+        Ok(())
+    }
+
     /// Bytes that the client's side has acknowledged. How much the kernel took says little: its buffers are large.
     fn received(&self) -> io::Result<u64> {
         Ok(self.sent.saturating_sub(sys::unacknowledged(&*self.stream)?))
@@ -262,6 +411,9 @@ impl Wire for Socket<'_> {
     }
 
     fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        if self.security.is_some() {
+            return self.read_securely(buffer);
+        }
         loop {
             while !self.readable {
                 self.wait_to_read(buffer)?;
@@ -287,6 +439,9 @@ impl Wire for Socket<'_> {
     }
 
     fn send(&mut self, mut bytes: &[u8], more: bool) -> io::Result<()> {
+        if self.security.is_some() {
+            return self.send_securely(bytes, more);
+        }
         while !bytes.is_empty() {
             let count = self.try_send(bytes, more)?;
             bytes = &bytes[count..];
@@ -303,7 +458,14 @@ impl Wire for Socket<'_> {
     fn transfer(&mut self, site: &Site, range: Range<u64>) -> Result<(), Failure> {
         let connections = self.connections;
         self.watch()?;
+        if self.security.is_some() {
+            return self.transfer_securely(site, range);
+        }
         connections.io.send(site, range, self)
+    }
+
+    fn is_secure(&self) -> bool {
+        self.security.is_some()
     }
 
     fn consult(&mut self, staff: &Staff, inquiry: Inquiry) -> io::Result<Answer<'static>> {
@@ -323,6 +485,15 @@ impl Wire for Socket<'_> {
     }
 
     fn finish_sending(&mut self) -> io::Result<()> {
+        self.close();
         self.stream.shutdown(Shutdown::Write)
+    }
+
+    fn close(&mut self) {
+        if let Some(session) = &mut self.security {
+            session.finish();
+            // Who does not hear that it is the end learns it from the end itself.
+            let _ = session.hand_out(&mut Network { stream: &self.stream, more: false });
+        }
     }
 }

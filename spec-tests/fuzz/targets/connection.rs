@@ -11,7 +11,7 @@ use connegd::http::request;
 use connegd::resource::Policy;
 use connegd::runtime::connection::{End, Shared, Wire, serve};
 use connegd::answer::Answer;
-use connegd::runtime::{Failure, HostName, Hosts, Inquiry, Limits, Messages, Observer, Phase, Site, Staff};
+use connegd::runtime::{Failure, HostName, Hosts, Inquiry, Limits, Messages, Observer, Phase, Security, Site, Staff};
 use libfuzzer_sys::fuzz_target;
 
 /// Small bounds, so that short inputs reach them.
@@ -28,6 +28,7 @@ static SERVER: LazyLock<Shared> = LazyLock::new(|| Shared {
     limits: Limits { head: LIMITS, content: 40, ..Limits::default() },
     observer: Observer::default(),
     desk: None,
+    security: Security::default(),
     stopping: Arc::default(),
 });
 
@@ -79,6 +80,10 @@ impl Wire for Client<'_> {
         Ok(staff.answer(&inquiry))
     }
 
+    fn is_secure(&self) -> bool {
+        false
+    }
+
     fn client(&self) -> IpAddr {
         Ipv4Addr::LOCALHOST.into()
     }
@@ -91,6 +96,8 @@ impl Wire for Client<'_> {
         self.finished = true;
         Ok(())
     }
+
+    fn close(&mut self) {}
 }
 
 fuzz_target!(|input: &[u8]| {

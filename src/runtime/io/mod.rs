@@ -250,7 +250,7 @@ thread_local! {
 }
 
 /// Lets `body` use a buffer that all on this worker share, so it must not wait.
-fn with_scratch<T>(body: impl FnOnce(&mut [u8]) -> T) -> T {
+pub(super) fn with_scratch<T>(body: impl FnOnce(&mut [u8]) -> T) -> T {
     BUFFER.with_borrow_mut(|buffer| body(buffer))
 }
 
@@ -295,7 +295,7 @@ fn send_by(
 }
 
 /// Makes sure that a site may still be sent from.
-fn permitted(site: &Site, at: u64) -> Result<(), Failure> {
+pub(super) fn permitted(site: &Site, at: u64) -> Result<(), Failure> {
     if site.is_available() { Ok(()) } else { Err(cut_short(at)) }
 }
 
