@@ -76,8 +76,8 @@ man -w connegd.toml mkroot-explain >/dev/null || fail "man does not find the pag
 passed "programs and man pages"
 
 words=$(bash -c 'source /usr/share/bash-completion/completions/connegd
-    COMP_WORDS=(connegd --li) COMP_CWORD=1; _connegd connegd --li connegd; echo "${COMPREPLY[@]}"')
-[ "$words" = --listen ] || fail "bash completes --li to '$words'"
+    COMP_WORDS=(connegd --vho) COMP_CWORD=1; _connegd connegd --vho connegd; echo "${COMPREPLY[@]}"')
+[ "$words" = --vhosts ] || fail "bash completes --vho to '$words'"
 bash -c 'source /usr/share/bash-completion/completions/mkroot; complete -p mkroot' >/dev/null || fail "bash and mkroot"
 shells=bash
 if has zsh; then
@@ -86,8 +86,8 @@ if has zsh; then
     shells+=", zsh"
 fi
 if has fish; then
-    words=$(HOME=$work fish -c 'complete -C "connegd --li"; complete -C "mkroot explain --ca"' | cut -f1 | tr '\n' ' ')
-    [ "$words" = "--listen --cases " ] || fail "fish completes to '$words'"
+    words=$(HOME=$work fish -c 'complete -C "connegd --vho"; complete -C "mkroot explain --ca"' | cut -f1 | tr '\n' ' ')
+    [ "$words" = "--vhosts --cases " ] || fail "fish completes to '$words'"
     shells+=", fish"
 fi
 passed "completions in $shells"
