@@ -428,9 +428,13 @@ fn who_only_ever_begins_is_not_let_in_for_a_while() {
 #[test]
 fn who_speaks_another_protocol_is_told_so() {
     let server = secure_server(&workshop(), &[]);
-    let mut config = ClientConfig::clone(&any_client());
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let mut secure = Secure::to(server.address, "localhost", &Arc::new(config));
+    let speaking = |protocol: &[u8]| {
+        let mut config = ClientConfig::clone(&any_client());
+        config.alpn_protocols = vec![protocol.to_vec()];
+        Arc::new(config)
+    };
+    Secure::to(server.address, "localhost", &speaking(b"http/1.0")).handshake().expect("keys");
+    let mut secure = Secure::to(server.address, "localhost", &speaking(b"h2"));
     let refused = secure.handshake().expect_err("no common protocol");
     assert!(refused.contains("NoApplicationProtocol"), "{refused}");
 }
