@@ -3,7 +3,7 @@
 to the same server without, measured in one run; nginx beside it, with and without its own.
 
     cargo build --release && cargo build --release --no-default-features --examples
-    benches/production.py                 # logs and metrics, then TLS
+    benches/production.py                 # logs and metrics, then TLS and rights
     benches/production.py --question logs --rounds 9
     benches/production.py --smoke         # in small numbers, for CI
 
@@ -11,6 +11,10 @@ The request is the negotiated image of 1 KB of fixtures/sites/chart (the small r
 literal file. Servers have one worker, are pinned to one core with all their threads, and are asked from the other; in each round
 each is started afresh and asked in turn, and every other round goes backwards. How processor time is measured, and how noisy it is,
 stands in compare.py. For a page with fields as Chrome sends them, which is more to write down, there is the question "browser".
+
+The questions tls-small (the image, on connections that are kept), tls-large (1 MB) and tls-connect (a connection and a full handshake for
+each request; of both servers with the same certificate for P-256) compare each server's TLS with itself without, and with the other; wrk
+asks. The question "sandbox" is the image again, with and without rights given up.
 
 Logs are written to a file on the disk that --work lies on, and each is counted afterwards: a line for each answer, or it is said how
 many are missing.
@@ -21,9 +25,11 @@ missing.
 
 import argparse
 import contextlib
+import re
 import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -34,7 +40,9 @@ import servers  # noqa: E402
 from servers import HOST, Missing, Wrong  # noqa: E402
 
 SITE = Path(__file__).parent.parent / "fixtures/sites/chart"
-QUESTIONS = {"logs": "chart", "browser": "browser"}
+TLS = Path(__file__).parent.parent / "fixtures/tls"
+QUESTIONS = {"logs": "chart", "browser": "browser", "sandbox": "chart", "tls-small": "chart", "tls-large": "large",
+             "tls-connect": "connect"}
 
 
 def access_log(command, log, how):
@@ -44,64 +52,113 @@ def access_log(command, log, how):
     return command
 
 
-def variants(programs, work, site, port):
-    """Each server: name, command, port or None, log or None."""
+def secure(command, port):
+    """nginx with TLS as connegd has it."""
+    conf = Path(command[-1])
+    conf.write_text(conf.read_text().replace(
+        f"listen {HOST}:{port};",
+        f"listen {HOST}:{port} ssl; ssl_certificate {TLS}/localhost.pem; ssl_certificate_key {TLS}/localhost.key; "
+        "ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:a:1m;"))
+    return command
+
+
+def variants(name, programs, work, site):
+    """Each server that is asked: name, command, port or None, log or None, whether it speaks TLS."""
     log = work / "access.log"
     connegd = [programs["connegd"], "--listen", f"{HOST}:0", "--workers", "1"]
-    ops = ["--ops", f"{HOST}:0"]
-    yield "connegd", [*connegd, site.packed], None, None
-    yield "connegd, combined log", [*connegd, "--access-log", log, site.packed], None, log
-    yield "connegd, json log", [*connegd, "--access-log", log, "--log-format", "json", site.packed], None, log
-    yield "connegd, metrics", [*connegd, *ops, site.packed], None, None
-    yield "connegd, combined log and metrics", [*connegd, *ops, "--access-log", log, site.packed], None, log
-    if "nginx" in programs:
-        def nginx(port):
-            return servers.nginx_command(programs["nginx"], work, site.directory, port, "off")
-        yield "nginx", nginx(port()), "last", None
-        yield "nginx, log", access_log(nginx(port()), log, ""), "last", log
-        yield "nginx, log with a buffer", access_log(nginx(port()), log, "buffer=64k flush=1s"), "last", log
+    logging, ops = ["--access-log", log], ["--ops", f"{HOST}:0"]
+    own = {
+        "connegd": ([], None),
+        "connegd, combined log": (logging, log),
+        "connegd, json log": ([*logging, "--log-format", "json"], log),
+        "connegd, metrics": (ops, None),
+        "connegd, combined log and metrics": ([*ops, *logging], log),
+    }
+    if name.startswith("tls"):
+        own = {"connegd": ([], None),
+               "connegd, TLS": (["--tls-cert", TLS / "localhost.pem", "--tls-key", TLS / "localhost.key"], None)}
+    if name == "sandbox":
+        own = {"connegd": (["--sandbox", "off"], None), "connegd, sandbox on": ([], None),
+               "connegd, sandbox strict": (["--sandbox", "strict"], None)}
+    for entry, (flags, its_log) in own.items():
+        yield entry, [*connegd, *flags, site.packed], None, its_log, "TLS" in entry
+    if "nginx" not in programs or name == "sandbox":
+        return
+
+    def nginx(change=lambda command, port: command):
+        port = servers.free_port()
+        command = servers.nginx_command(programs["nginx"], work, site.directory, port, "on" if name == "tls-large" else "off")
+        return change(command, port), port
+
+    yield "nginx", *nginx(), None, False
+    if name.startswith("tls"):
+        yield "nginx, TLS", *nginx(secure), None, True
+        return
+    yield "nginx, log", *nginx(lambda command, _: access_log(command, log, "")), log, False
+    yield "nginx, log with a buffer", *nginx(lambda command, _: access_log(command, log, "buffer=64k flush=1s")), log, False
 
 
-def measure_logs(name, programs, options):
+def wait_for_tls(server):
+    """Waits for the ready line of a server that speaks TLS."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until and server.process.poll() is None:
+        if found := re.search(r"listening on https://[^\s:]+:(\d+)\s", server.output()):
+            server.port = int(found[1])
+            return
+        time.sleep(0.001)
+    raise Wrong(f"{server.name} did not start:\n{server.output()}")
+
+
+def wrk(programs, options, server, path, question, is_secure):
+    """Asks as often as can be, by wrk; gives requests and errors."""
+    seconds = 1 if options.smoke else max(1, round(options.seconds))
+    connections = min(options.connections, 16) if question.get("close") else options.connections
+    command = ["taskset", "-c", options.load_core, programs["wrk"], "-t1", f"-c{connections}", f"-d{seconds}s"]
+    fields = {**question["fields"], **({"Connection": "close"} if question.get("close") else {})}
+    for field in fields.items():
+        command += ["-H", "{}: {}".format(*field)]
+    text = compare.run_load([*command, f"{'https' if is_secure else 'http'}://{HOST}:{server.port}{path}"], seconds)
+    done = re.search(r"(\d+) requests in ", text)
+    errors = re.findall(r"(?:Socket errors|Non-2xx).*", text)
+    return {"requests": int(done[1]) if done else 0, "errors": errors}
+
+
+def measure(name, programs, options):
     question = compare.REQUESTS[QUESTIONS[name]]
     samples = []
     with tempfile.TemporaryDirectory(dir=options.work) as directory:
         directory = Path(directory)
         directory.chmod(0o755)
-        site = compare.Site(programs, servers.readable_copy(SITE, directory / "site"))
+        made = compare.large_site(directory / "site") if question.get("large") else servers.readable_copy(SITE, directory / "site")
+        site = compare.Site(programs, made)
         source = site.directory / question["file"]
         for number in range(options.rounds):
-            ports = []
-
-            def port():
-                ports.append(servers.free_port())
-                return ports[-1]
-
             work = directory / f"round-{number}"
             work.mkdir()
-            for entry_name, command, given, log in compare.in_turn(list(variants(programs, work, site, port)), number):
-                listens = None
-                if given:
-                    conf = Path(command[-1]).read_text()
-                    listens = next(port for port in ports if f"{HOST}:{port};" in conf)
-                server = servers.Server(entry_name, command, work, options.server_core, listens)
+            for entry_name, command, port, log, is_secure in compare.in_turn(list(variants(name, programs, work, site)), number):
+                server = servers.Server(entry_name, command, work, options.server_core, port)
                 try:
-                    server.wait_ready()
+                    wait_for_tls(server) if is_secure and port is None else server.wait_ready()
                     path = question["path" if "connegd" in entry_name else "literal"]
-                    answer = servers.ask(server.port, path, question["fields"])
-                    servers.verify(answer, question, source)
-                    entry = {"name": entry_name, "case": "", "server": server, "path": path,
-                             "fields": question["fields"], "answer": answer}
-                    sample = compare.costed(options, entry, lambda: compare.load(programs, options, entry, options.seconds))
+                    entry = {"name": entry_name, "case": "", "server": server, "path": path, "fields": question["fields"]}
+                    if not is_secure:
+                        entry["answer"] = servers.ask(server.port, path, question["fields"])
+                        servers.verify(entry["answer"], question, source)
+                    if name.startswith("tls"):
+                        load = lambda: wrk(programs, options, server, path, question, is_secure)  # noqa: E731
+                    else:
+                        load = lambda: compare.load(programs, options, entry, options.seconds)  # noqa: E731
+                    sample = compare.costed(options, entry, load)
                 finally:
                     server.stop()
-                if sample["errors"]:
+                # With a connection for each request some are under way when the time is over.
+                if sample["errors"] and not question.get("close"):
                     raise Wrong(f"{entry_name}: {sample['errors'][0]}")
                 if log:
                     with open(log, "rb") as lines:
                         written = sum(1 for _ in lines)
                     log.unlink()
-                    # What is asked before and after the time is in the log too.
+                    # What was asked before the load is in the log too.
                     sample["missing"] = max(0, sample["requests"] + 1 - written)
                 samples.append({"round": number, **sample})
     return samples
@@ -111,7 +168,7 @@ def report(samples):
     names = list(dict.fromkeys(sample["server"] for sample in samples))
     rounds = sorted({sample["round"] for sample in samples})
     of = {(sample["round"], sample["server"]): sample for sample in samples}
-    print(f"| | µs a request | of the same without | from | to | lines missing |\n|---|---|---|---|---|---|")
+    print("| | µs a request | of the same without | from | to | lines missing |\n|---|---|---|---|---|---|")
     for name in names:
         us = [of[number, name]["us"] for number in rounds]
         base = name.split(",")[0]
@@ -142,8 +199,11 @@ def main():
             options.question = []
             programs = compare.find_programs(options)
             for name in questions:
+                if name.startswith("tls") and "wrk" not in programs:
+                    print(f"\n{name}: left out, wrk is missing")
+                    continue
                 print(f"\n{name}\n")
-                report(measure_logs(name, programs, options))
+                report(measure(name, programs, options))
         except Missing as error:
             print(f"production.py: {error}", file=sys.stderr)
             return 2

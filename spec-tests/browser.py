@@ -9,7 +9,8 @@ It serves fixtures/sites/chart and loads its pages in Chromium without a window:
 a browser sends the fields Accept, Accept-Language and Accept-Encoding of its own,
 and it only shows an answer whose type, coding and length are right. Two sites made
 here show what else a browser relies on: ranges, by which it seeks in a recording;
-validators and Cache-Control, by which it asks again or not; and error pages.
+validators and Cache-Control, by which it asks again or not; and error pages. It fills
+in the form that explains decisions, by keys and clicks, and asks over TLS.
 
 It needs Python 3.9 or later, Chromium and its driver (Debian: apt-get install
 chromium chromium-driver). The browser is steered over HTTP, as the WebDriver
@@ -23,6 +24,7 @@ Exit status: 0 all passed, 1 something failed, 2 a program is missing or did not
 
 import argparse
 import base64
+import hashlib
 import json
 import os
 import re
@@ -38,6 +40,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "fixtures" / "sites" / "chart"
+KEYS = ROOT / "fixtures" / "tls"
 # Nothing but the pages asked for, whatever the browser of a person would fetch besides.
 ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--no-proxy-server",
@@ -78,6 +81,10 @@ class Process:
         self.__exit__()
         raise Missing(f"{self.name} did not start:\n{self.log.read_text(errors='replace')}")
 
+    def address(self, what, scheme="http"):
+        """What it says behind `what` about where else it listens."""
+        return re.search(rf"{what} ({scheme}://\S+)", self.log.read_text(errors="replace")).group(1)
+
     def __exit__(self, *_):
         self.process.terminate()
         try:
@@ -87,16 +94,21 @@ class Process:
             self.process.wait()
 
 
+# What an element is called in answers of the driver (WebDriver, section 12.1).
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+ENTER = "\ue007"
+
+
 class Browser:
     """A session: one fresh browser, with the languages of its user."""
 
-    def __init__(self, driver, binary, languages, work):
+    def __init__(self, driver, binary, languages, work, further=(), preferences=None):
         profile = tempfile.mkdtemp(dir=work)
-        arguments = [*ARGUMENTS, f"--accept-lang={languages}", f"--user-data-dir={profile}"]
+        arguments = [*ARGUMENTS, f"--accept-lang={languages}", f"--user-data-dir={profile}", *further]
         self.base = driver.base
         self.session = ""
         opened = self.command("POST", "", {"capabilities": {"alwaysMatch": {
-            "goog:chromeOptions": {"binary": binary, "args": arguments},
+            "goog:chromeOptions": {"binary": binary, "args": arguments, "prefs": preferences or {}},
             "goog:loggingPrefs": {"browser": "ALL"},
         }}})
         self.session = "/" + opened["sessionId"]
@@ -129,6 +141,40 @@ class Browser:
         return self.command("POST", "/execute/async", {
             "script": "const done = arguments[0]; (async () => {" + script + "})().catch(e => done(String(e)));",
             "args": []})
+
+    def find(self, selector):
+        return self.command("POST", "/element", {"using": "css selector", "value": selector})[ELEMENT]
+
+    def text(self, selector):
+        """What a person reads there."""
+        return self.command("GET", f"/element/{self.find(selector)}/text")
+
+    def click(self, selector):
+        self.command("POST", f"/element/{self.find(selector)}/click", {})
+
+    def follow(self, link):
+        """Clicks the first link with this text."""
+        element = self.command("POST", "/element", {"using": "link text", "value": link})[ELEMENT]
+        self.command("POST", f"/element/{element}/click", {})
+
+    def type(self, selector, keys):
+        """Types into what is there, in the place of what it holds."""
+        element = self.find(selector)
+        self.command("POST", f"/element/{element}/clear", {})
+        self.command("POST", f"/element/{element}/value", {"text": keys})
+
+    def choose(self, selector, title):
+        """Chooses an option by its title, as a person does by typing its first letters."""
+        self.command("POST", f"/element/{self.find(selector)}/value", {"text": title})
+
+    def enter(self, selector):
+        """Looks into a frame from now on; without a selector, at the page again."""
+        frame = {ELEMENT: self.find(selector)} if selector else None
+        self.command("POST", "/frame", {"id": frame})
+
+    def pretend(self, command, **parameters):
+        """Changes what the browser takes its user's machine for (Chrome DevTools Protocol)."""
+        self.command("POST", "/goog/cdp/execute", {"cmd": f"Emulation.{command}", "params": parameters})
 
     def errors(self):
         """What the console has been told since the last question, for instance of a 404."""
@@ -372,6 +418,151 @@ def check_listing(check, browser, site, picture):
     check("the browser found no errors in a listing", not errors, errors)
 
 
+def scripted_site(root):
+    """A page that would do more than be shown, if it could, and one in the style of its site."""
+    root.mkdir()
+    (root / "style.css").write_bytes(b"h1 { color: rgb(1, 2, 3) }\n")
+    (root / "dot.svg").write_bytes(b'<svg xmlns="http://www.w3.org/2000/svg" width="7" height="5"><rect width="7" height="5"/></svg>')
+    (root / "index.html").write_bytes(page(
+        "Scripted", "<link rel=stylesheet href=style.css><h1>As it was</h1><img src=/dot.svg alt=Dot>"
+        "<script>document.querySelector('h1').textContent = 'changed'; top.document.title = 'changed'</script>"
+        "<img src=/nothing onerror=\"document.querySelector('h1').textContent = 'changed'\">"
+        "<form action=/elsewhere><button>Go</button></form>"))
+
+
+def check_explain(check, browser, site, desk, how):
+    """The form that explains decisions, filled in as a person does it."""
+    def verdict():
+        return browser.text(".verdict")
+
+    browser.load(desk + "/")
+    browser.follow("/explain")
+    check(f"{how}: the desk's page leads to the form", browser.text("h1") == "Why this answer?", browser.text("h1"))
+    labels = browser.run("return [...document.querySelectorAll('input, select, textarea')].map(e => [e.id, e.labels.length])")
+    check(f"{how}: each control has a label", len(labels) > 4 and all(count == 1 for _, count in labels), labels)
+    browser.click("label[for=url]")
+    focused = browser.run("return document.activeElement.id")
+    check(f"{how}: who clicks a label can type", focused == "url", focused)
+
+    browser.type("#url", "/2005/chart")
+    browser.choose("#client", "curl")
+    browser.click("button")
+    check(f"{how}: curl gets the shorter one", verdict() == "200 chart.svg image/svg+xml, 1083 bytes", verdict())
+    rows = browser.run("return [...document.querySelectorAll('tbody tr')].map(r => [r.cells[0].innerText, r.cells[r.cells.length - 1].innerText])")
+    check(f"{how}: the table has both and says which", rows == [["chart.png", "acceptable"], ["chart.svg", "chosen"]], rows)
+    with OPENER.open(urllib.request.Request(site + "/2005/chart", headers={"Accept": "*/*"}), timeout=20) as answer:
+        head = [f"{name}: {value}" for name, value in answer.headers.items() if name not in ("Date", "Server", "Connection")]
+    shown = browser.run("return [...document.querySelectorAll('section')].find(s => s.innerText.startsWith('The answer'))"
+                        ".querySelector('pre').innerText").strip().split("\n")
+    check(f"{how}: the head that it shows is that of the server", shown == ["HTTP/1.1 200 OK", *head], [shown, head])
+
+    browser.click("summary")
+    browser.type("#fields", "Accept: image/png")
+    browser.choose("#client", "only the fields below")
+    browser.type("#url", "/2005/chart" + ENTER)
+    check(f"{how}: Enter asks, and fields of one's own count", verdict() == "200 chart.png image/png, 15102 bytes", verdict())
+    rows = browser.run("return [...document.querySelectorAll('tbody tr')].map(r => r.className)")
+    check(f"{how}: the other one is refused", rows == ["chosen", "refused"], rows)
+    width = browser.run("return document.querySelector('.image img').naturalWidth")
+    check(f"{how}: the image shows", width == 640, width)
+    kept = browser.run("return [document.querySelector('#fields').value, document.querySelector('#client').value, "
+                       "document.querySelector('details').open]")
+    check(f"{how}: the form is still filled in", kept == ["Accept: image/png", "own", True], kept)
+    command = browser.run("return document.querySelector('.command').textContent")
+    done = subprocess.run(["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=20)
+    check(f"{how}: a shell gets the same", b"\r\nContent-Location: chart.png\r\n" in done.stdout, [command, done.stdout[:300]])
+
+    browser.follow("an RDF tool")
+    check(f"{how}: the link to another client leads to what it gets", verdict().startswith("406 Not Acceptable"), verdict())
+    browser.type("#url", "/2005/chrt" + ENTER)
+    near = browser.run("return [...document.querySelectorAll('main a')].map(a => a.textContent)")
+    check(f"{how}: what is called alike is offered", verdict().startswith("404 ") and "/2005/chart" in near, [verdict(), near])
+
+    browser.load(desk + "/explain?url=/&client=chrome")
+    check(f"{how}: a page for Chrome", verdict() == "200 index.en.html text/html; charset=utf-8, en, 4377 bytes", verdict())
+    browser.enter("iframe")
+    found = [browser.text("h1"), *browser.run(
+        "return [[...document.images].every(i => i.complete && i.naturalWidth > 0), getComputedStyle(document.body).fontFamily]")]
+    check(f"{how}: the page shows in a frame, with its images and in its style",
+          found[:2] == ["The Harbour Almanac", True] and "Palatino" in found[2], found)
+    browser.enter(None)
+    errors = browser.errors()
+    check(f"{how}: nothing was missing or blocked", not errors, errors)
+
+
+def check_preview(check, browser, desk):
+    """A page in a frame is looked at: it does nothing. What is blocked in it no log of the driver has."""
+    browser.load(desk + "/explain?url=/&client=chrome")
+    title = browser.run("return document.title")
+    browser.enter("iframe")
+    browser.click("button")
+    found = browser.run("return [document.querySelector('h1').textContent, getComputedStyle(document.querySelector('h1')).color,"
+                        " document.querySelector('img').naturalWidth]")
+    browser.enter(None)
+    check("a page in a frame has its style and its image, and its scripts do not run", found == ["As it was", "rgb(1, 2, 3)", 7], found)
+    after = [browser.run("return document.title"), browser.run("return document.querySelectorAll('.verdict').length")]
+    check("it changes nothing around it, and its form leads nowhere", after == [title, 1] and title.endswith("Why this answer?"), after)
+
+
+def check_looks(check, browser, desk, directory):
+    """Light and dark, wide and narrow: no page is wider than its window, and pictures of all are kept."""
+    pages = {"form": "", "image": "?url=/2005/chart&client=own&fields=Accept:+image/png", "page": "?url=/&client=chrome",
+             "refused": "?url=/2005/chart&client=rdf", "fault": "?url=/&client=own&fields=Accept",
+             "long": f"?url=/{'a' * 2000}&client=own&fields=X:{'b' * 2000}"}
+    for scheme, ground in [("light", "rgb(255, 255, 255)"), ("dark", "rgb(20, 24, 28)")]:
+        browser.pretend("setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        for width in (1200, 400):
+            browser.pretend("setDeviceMetricsOverride", width=width, height=1600, deviceScaleFactor=1, mobile=width < 800)
+            for name, query in pages.items():
+                browser.load(desk + "/explain" + query)
+                found = browser.run(
+                    "return [document.scrollingElement.scrollWidth, getComputedStyle(document.body).backgroundColor]")
+                picture = directory / f"explain-{name}-{scheme}-{width}.png"
+                # What is in a frame is painted a moment after that can be seen.
+                browser.wait_for("const frame = document.querySelector('iframe'); frame?.scrollIntoView(); "
+                                 "setTimeout(done, frame ? 300 : 0)")
+                browser.screenshot(picture)
+                check(f"/explain, {name}, {scheme}, {width} px: as wide as the window, and not empty",
+                      found[0] <= width and found[1] == ground and picture.stat().st_size > 15_000,
+                      [found, picture.stat().st_size])
+
+
+def key_of(certificate):
+    """The digest of a certificate's key, as the browser wants it."""
+    key = subprocess.run(["openssl", "x509", "-in", certificate, "-noout", "-pubkey"], stdout=subprocess.PIPE, check=True)
+    key = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "der"], input=key.stdout, stdout=subprocess.PIPE, check=True)
+    return base64.b64encode(hashlib.sha256(key.stdout).digest()).decode()
+
+
+def check_secure(check, driver, binary, work, secure, plain, desk):
+    """Over TLS, with a certificate that the browser is told to take; and on the way there from HTTP."""
+    trusting = [f"--ignore-certificate-errors-spki-list={key_of(KEYS / 'localhost.pem')}"]
+    with Browser(driver, binary, "fr", work, trusting) as browser:
+        browser.load(secure + "/")
+        check_home(check, browser, "fr")
+        found = browser.run("return [isSecureContext, performance.getEntriesByType('navigation')[0].nextHopProtocol]")
+        check("it came over TLS, by HTTP/1.1", found == [True, "http/1.1"], found)
+        check_direct(check, browser, secure, "/images/harbour", ["image/avif", "image/webp"])
+        browser.load(plain + "/docs/intro?a=b")
+        found = browser.run("return [location.href, document.documentElement.lang]")
+        check("from HTTP it is sent on to the same page", found == [secure + "/docs/intro?a=b", "fr"], found)
+        errors = browser.errors()
+        check("the browser found no errors over TLS", not errors, errors)
+        browser.load(desk + "/explain?url=/&client=firefox")
+        browser.enter("iframe")
+        found = browser.run("return [...document.images].every(i => i.complete && i.naturalWidth > 0) && document.images.length")
+        browser.enter(None)
+        check("what is explained is fetched over TLS, too", found == 2, found)
+    with Browser(driver, binary, "en", work) as browser:
+        try:
+            browser.load(secure + "/")
+            found = browser.run("return document.title")
+        except Missing as refused:
+            found = str(refused)
+        check("who does not trust the certificate sees nothing",
+              found == "Privacy error" or "ERR_CERT_AUTHORITY_INVALID" in found, found)
+
+
 def run(check, site, driver, binary, work, picture):
     with Browser(driver, binary, "en", work) as browser:
         browser.load(site + "/")
@@ -408,9 +599,9 @@ def main():
     binary = program("chromium", "chromium", "chromium-browser", "google-chrome")
     chromedriver = program("chromedriver", "chromedriver")
 
-    def serving(name, site):
-        return Process(name, r"listening on http://[^\s:]+:(\d+)\s",
-                       [connegd, "--listen", "127.0.0.1:0", site], work)
+    def serving(name, site, *further):
+        return Process(name, r"listening on https?://[^\s:]+:(\d+)\s",
+                       [connegd, "--listen", "127.0.0.1:0", *further, site], work)
 
     def picture(browser, name):
         if options.screenshots:
@@ -424,6 +615,25 @@ def main():
                      [chromedriver, "--port=0"], work) as driver:
             with serving("connegd", SITE) as server:
                 run(check, server.base, driver, binary, work, picture)
+            desk = ["--ops", "127.0.0.1:0"]
+            scripted_site(work / "scripted")
+            with serving("connegd-explain", SITE, *desk) as server:
+                address = server.address("operations on")
+                with Browser(driver, binary, "en", work) as browser:
+                    check_explain(check, browser, server.base, address, "/explain")
+                    check_looks(check, browser, address, options.screenshots or work)
+                no_scripts = {"profile.managed_default_content_settings.javascript": 2}
+                with Browser(driver, binary, "en", work, preferences=no_scripts) as browser:
+                    check_explain(check, browser, server.base, address, "/explain without scripts")
+            with serving("connegd-scripted", work / "scripted", *desk) as server, \
+                    Browser(driver, binary, "en", work) as browser:
+                check_preview(check, browser, server.address("operations on"))
+            tls = ["--tls-cert", KEYS / "localhost.pem", "--tls-key", KEYS / "localhost.key", "--listen-http", "127.0.0.1:0",
+                   "--redirect-http"]
+            with serving("connegd-secure", SITE, *tls, *desk) as server:
+                secure, plain = (server.address("listening on", scheme).replace("127.0.0.1", "localhost")
+                                 for scheme in ("https", "http"))
+                check_secure(check, driver, binary, work, secure, plain, server.address("operations on"))
             ranges_site(work / "ranges")
             with serving("connegd-ranges", work / "ranges") as server, \
                     Browser(driver, binary, "en", work) as browser:

@@ -16,7 +16,7 @@ const CHROME: &str = "Accept: text/html,application/xhtml+xml,application/xml;q=
                       application/signed-exchange;v=b3;q=0.7";
 
 /// Pages that others link to before they are written.
-const COMING: [&str; 1] = ["docs/operating.md"];
+const COMING: [&str; 0] = [];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

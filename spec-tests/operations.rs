@@ -427,3 +427,39 @@ fn settings_are_checked_without_serving() {
         assert_eq!(check(arguments).0, Some(1), "{arguments:?}");
     }
 }
+
+/// Who balances loads must hear that a server is about to end for as long as it is.
+#[test]
+fn who_asks_is_told_that_it_is_about_to_end_until_it_has() {
+    let workshop = Workshop::with_site(&[("long.bin", &vec![b'x'; 64 << 20])]);
+    let flags = ["--ops", "127.0.0.1:0", "--grace", "60"];
+    let server = Server::start_with_flags(&workshop.pack(), &flags);
+    let mut reading = server.connect();
+    reading.send(head("GET", "/long.bin", &[]));
+    reading.peek(&mut [0; 1]);
+    server.terminate();
+    eventually("it says so", || {
+        let response = ask(&server, "/readyz");
+        (response.status, response.text().as_str()) == (503, "it is about to end\n")
+    });
+    assert_eq!(ask(&server, "/healthz").status, 200);
+    assert!(reading.drain() > 64 << 20);
+}
+
+#[test]
+fn what_is_missing_is_found_by_looking() {
+    let workshop = workshop();
+    let out = workshop.pack();
+    let (out, nowhere) = (out.to_str().expect("UTF-8"), "/nowhere/access.log");
+    for (flags, expected) in [
+        (["--user", "no-such-user"], "--user no-such-user: there is no such user"),
+        (["--access-log", nowhere], "--access-log /nowhere/access.log: there is no such directory"),
+        (["--readable", "/nowhere"], "--readable /nowhere: there is no such directory"),
+        (["--error-log", nowhere], "--error-log /nowhere/access.log: there is no such directory"),
+    ] {
+        let arguments = ["--check-config", flags[0], flags[1], out];
+        let output = crate::support::connegd_command(&arguments).output().expect("connegd runs");
+        let stderr = text(&output.stderr);
+        assert!(output.status.code() == Some(1) && stderr.contains(expected), "{flags:?}: {stderr}");
+    }
+}

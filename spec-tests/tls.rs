@@ -298,6 +298,7 @@ fn who_speaks_plainly_is_told_so_or_sent_on() {
     let refusing = secure_server(&workshop, &["--hsts", "max-age=9; includeSubDomains"]);
     let response = refusing.get("/page", &[]);
     assert_eq!((response.status, response.field("Strict-Transport-Security")), (400, None));
+    assert_eq!(response.text(), "This port speaks HTTPS only.\n");
     let mut secure = Secure::to(refusing.address, "localhost", &any_client());
     secure.send(&head("GET", "/page", &["Accept-Language: en"]));
     let answer = secure.receive().0;
@@ -384,6 +385,21 @@ fn what_is_no_handshake_ends_and_others_are_served() {
     assert!(metrics.contains("connegd_tls_handshakes_total{result=\"failed\"} 5\n"), "{metrics}");
 }
 
+/// Who says that it will send no more gets its answers, and the end is said, although the connection itself is left open.
+#[test]
+fn the_end_of_a_client_is_understood() {
+    let workshop = workshop();
+    let server = secure_server(&workshop, &[]);
+    let mut secure = Secure::to(server.address, "localhost", &any_client());
+    secure.handshake().expect("keys");
+    let request = head("GET", "/page", &["Accept-Language: en"]);
+    secure.0.conn.writer().write_all(request.as_bytes()).expect("room");
+    secure.0.conn.send_close_notify();
+    secure.0.flush().expect("the server reads");
+    assert_eq!(secure.receive().1, b"<p>yes");
+    assert_eq!(secure.rest(), b"");
+}
+
 #[test]
 fn who_only_ever_begins_is_not_let_in_for_a_while() {
     let workshop = workshop();
@@ -412,9 +428,13 @@ fn who_only_ever_begins_is_not_let_in_for_a_while() {
 #[test]
 fn who_speaks_another_protocol_is_told_so() {
     let server = secure_server(&workshop(), &[]);
-    let mut config = ClientConfig::clone(&any_client());
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let mut secure = Secure::to(server.address, "localhost", &Arc::new(config));
+    let speaking = |protocol: &[u8]| {
+        let mut config = ClientConfig::clone(&any_client());
+        config.alpn_protocols = vec![protocol.to_vec()];
+        Arc::new(config)
+    };
+    Secure::to(server.address, "localhost", &speaking(b"http/1.0")).handshake().expect("keys");
+    let mut secure = Secure::to(server.address, "localhost", &speaking(b"h2"));
     let refused = secure.handshake().expect_err("no common protocol");
     assert!(refused.contains("NoApplicationProtocol"), "{refused}");
 }

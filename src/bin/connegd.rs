@@ -22,8 +22,8 @@ use connegd::cli::settings::{Sandbox, ServerSettings, Source, TlsSettings};
 use connegd::live::{Directory, Keychain, News, Pack, Scrubber, Tree, Verify};
 use connegd::ops::{Explainer, Operations};
 use connegd::runtime::{
-    AccessLog, Desk, HostName, Hosts, Listener, Means, Messages, Metrics, Model, Observer, Options, Plain, Security,
-    Server, Site, Tls, raise_descriptors, start_workers,
+    AccessLog, Desk, Destination, HostName, Hosts, Listener, Means, Messages, Metrics, Model, Observer, Options, Plain,
+    Security, Server, Site, Tls, raise_descriptors, start_workers,
 };
 use connegd::sys;
 use connegd::webroot::Mapped;
@@ -51,8 +51,11 @@ impl Opened {
     /// Reads settings and certificates.
     fn of(arguments: &Connegd) -> Result<Opened, Box<dyn Error>> {
         let settings = ServerSettings::of(arguments)?;
-        let log = ErrorLog::open(&settings.error_log, settings.log_format);
-        message::write_to(log.map_err(|error| format!("--error-log: {error}"))?, settings.log_level);
+        // Who only looks says what there is to be said to who has asked.
+        let asked = Destination::Stdout;
+        let destination = if arguments.check_config { &asked } else { &settings.error_log };
+        let log = ErrorLog::open(destination, settings.log_format);
+        message::write_to(log.map_err(|error| format!("--error-log {destination}: {error}"))?, settings.log_level);
         let messages = Messages::new(|level, message| message::say_at(PROGRAM, level, message));
         let keychain = match &settings.tls {
             Some(tls) => Some(Keychain::open(tls.files.clone(), messages.clone())?),
@@ -70,12 +73,12 @@ impl Opened {
 
 /// Looks whether everything could be served, and serves nothing.
 fn check(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
-    let hosts = Opened::of(arguments).and_then(|opened| {
+    let looked = Opened::of(arguments).and_then(|opened| {
         opened.tls()?;
-        Ok(Live::open(&opened.settings, &opened.messages)?.hosts)
+        Ok((Live::open(&opened.settings, &opened.messages)?.hosts, privileges::missing(&opened.settings)))
     });
-    let hosts = match hosts {
-        Ok(hosts) => hosts,
+    let (hosts, missing) = match looked {
+        Ok(looked) => looked,
         Err(error) => {
             message::say_at(PROGRAM, Level::Error, &error.to_string());
             return Ok(Outcome::No);
@@ -83,8 +86,12 @@ fn check(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
     };
     let served = counted(hosts.count(), "host would be served", "hosts would be served");
     let refused = usize::try_from(hosts.refusals()).unwrap_or(usize::MAX);
+    missing.iter().for_each(|missing| message::say_at(PROGRAM, Level::Error, missing));
     if refused > 0 {
         writeln!(stdout(), "{served}, and {} not", counted(refused, "webroot could", "webroots could"))?;
+        return Ok(Outcome::No);
+    }
+    if !missing.is_empty() {
         return Ok(Outcome::No);
     }
     writeln!(stdout(), "the settings are right; {served}")?;
@@ -143,7 +150,8 @@ fn serve(arguments: &Connegd) -> Result<Outcome, Box<dyn Error>> {
         let _ = writeln!(ready, "operations on http://{}", listener.address());
         let (overview, log, metrics) = (server.overview(), observer.log.clone(), metrics.clone());
         let origin = server.addresses().next().ok_or("there is no listener")?;
-        server.open_desk(listener, Arc::new(Operations { hosts: live.hosts, overview, metrics, log, origin, tls }))?;
+        let desk = Arc::new(Operations { hosts: live.hosts, overview, metrics, log, origin, tls });
+        server.open_desk(listener, desk).map_err(|error| format!("--ops {error}"))?;
     }
     // All at once: who reads it may go away after the first line.
     stdout().write_all(ready.as_bytes())?;
@@ -180,8 +188,9 @@ fn wait_and_end(
 /// Who sees answers.
 fn observer(settings: &ServerSettings, workers: usize, messages: &Messages) -> Result<Observer, String> {
     let log = settings.access_log.clone().map(|destination| {
+        let shown = destination.to_string();
         AccessLog::start(destination, settings.log_format, workers, messages.clone())
-            .map_err(|error| format!("--access-log: {error}"))
+            .map_err(|error| format!("--access-log {shown}: {error}"))
     });
     let metrics = settings.ops.map(|_| Arc::new(Metrics::new(workers)));
     Ok(Observer { log: log.transpose()?, metrics })
@@ -196,30 +205,36 @@ fn bind(flag: &str, address: SocketAddr, settings: &ServerSettings) -> Result<Li
     Listener::bind(address, settings.reuse_port).map_err(|error| format!("{flag} {address}: {error}"))
 }
 
+/// What a socket that systemd has opened is called (FileDescriptorName) if it is for requests that are not secure.
+const PLAIN_SOCKET: &str = "http";
+
 /// Where to listen: on sockets that systemd has opened, and on addresses that were said; on the default if there is
 /// neither. All of these are secure if there is a way to make them so; others are said besides.
 fn listeners(settings: &ServerSettings, tls: Option<&Arc<Tls>>) -> Result<Vec<(Listener, Security)>, Box<dyn Error>> {
-    let mut listeners = Vec::new();
-    for descriptor in sd_notify::listen_fds()? {
+    let (mut listeners, mut given_plain) = (Vec::new(), Vec::new());
+    for (descriptor, name) in sd_notify::listen_fds_with_names()? {
         let socket = sys::inherited(descriptor).ok_or_else(|| format!("descriptor {descriptor} is not open"))?;
-        listeners.push(Listener::given(socket).map_err(|error| format!("descriptor {descriptor}: {error}"))?);
+        let listener = Listener::given(socket).map_err(|error| format!("descriptor {descriptor}: {error}"))?;
+        if name == PLAIN_SOCKET { &mut given_plain } else { &mut listeners }.push(listener);
     }
     let default = [SocketAddr::from(([127, 0, 0, 1], 8080))];
     let said = match &settings.listen[..] {
-        [] if listeners.is_empty() => &default,
+        [] if listeners.is_empty() && given_plain.is_empty() => &default,
         said => said,
     };
     for &address in said {
         listeners.push(bind("--listen", address, settings)?);
     }
     let Some(TlsSettings { listen_http, send_on, hsts, .. }) = &settings.tls else {
-        return Ok(listeners.into_iter().map(|listener| (listener, Security::default())).collect());
+        let all = listeners.into_iter().chain(given_plain);
+        return Ok(all.map(|listener| (listener, Security::default())).collect());
     };
     let port = |port: &Option<u16>| port.or_else(|| listeners.first().map(|listener| listener.address().port()));
     let sent_on = send_on.as_ref().and_then(port).map(Plain::SentOn);
     let secure = Security { tls: tls.cloned(), plain: sent_on.unwrap_or(Plain::Refused), hsts: hsts.clone() };
     let plain = Security { plain: sent_on.unwrap_or(Plain::Answered), ..Security::default() };
     let mut listeners: Vec<_> = listeners.into_iter().map(|listener| (listener, secure.clone())).collect();
+    listeners.extend(given_plain.into_iter().map(|listener| (listener, plain.clone())));
     for &address in listen_http {
         listeners.push((bind("--listen-http", address, settings)?, plain.clone()));
     }

@@ -75,6 +75,16 @@ impl ErrorLog {
         }
     }
 
+    /// Lets a user open it anew, if it is a file of root's.
+    pub fn give_to(&self, user: u32, group: u32) {
+        if let Sink::File(_, file) = &self.sink
+            && file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.uid() == 0)
+        {
+            // Who may not is not root, and has made it for itself.
+            let _ = std::os::unix::fs::fchown(file, Some(user), Some(group));
+        }
+    }
+
     /// Writes a message of `program`. If that fails there is nobody to tell.
     pub fn write(&mut self, program: &str, level: Level, message: &str) {
         let text = match self.format {

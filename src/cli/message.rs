@@ -66,12 +66,36 @@ pub fn say_at(program: &'static str, level: Level, message: &str) {
 /// What is written from now on is written to `log`, and nothing that is less grave than `most`.
 pub fn write_to(log: ErrorLog, most: LevelFilter) {
     *self::log() = log;
+    // There is only one to be heard.
+    let _ = log::set_logger(&Libraries);
     log::set_max_level(most);
 }
 
 /// Opens the log anew, which somebody may have renamed.
 pub fn reopen() {
     log().reopen();
+}
+
+/// Lets a user open the log anew.
+pub fn give_to(user: u32, group: u32) {
+    log().give_to(user, group);
+}
+
+/// Hears what libraries say of what they do, which is of use to who looks for a mistake.
+struct Libraries;
+
+impl log::Log for Libraries {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        log::max_level() >= LevelFilter::Debug
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) && record.level() <= Level::Debug {
+            say_at("connegd", Level::Debug, &format!("{}: {}", record.target(), record.args()));
+        }
+    }
+
+    fn flush(&self) {}
 }
 
 fn log() -> MutexGuard<'static, ErrorLog> {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::message;
 use super::settings::{Sandbox, ServerSettings, Source};
 use crate::runtime::confine::{self, Needs};
 use crate::runtime::{Destination, Messages};
@@ -19,8 +20,12 @@ const SELF: &str = "/proc/self";
 /// If it cannot be the user that it should be, or something that it needs is not there. That the kernel cannot confine
 /// processes is said, and no error.
 pub fn give_up(settings: &ServerSettings, messages: &Messages) -> Result<(), String> {
-    if let Some(user) = &settings.user {
-        confine::become_user(user).map_err(|error| format!("--user {user}: {error}"))?;
+    if let Some(name) = &settings.user {
+        let failed = |error| format!("--user {name}: {error}");
+        let user = confine::user(name).map_err(failed)?;
+        // It will open it anew.
+        message::give_to(user.uid.as_raw(), user.gid.as_raw());
+        confine::become_user(&user).map_err(failed)?;
     }
     let strict = match settings.sandbox {
         Sandbox::Off => return Ok(()),
@@ -39,6 +44,21 @@ pub fn give_up(settings: &ServerSettings, messages: &Messages) -> Result<(), Str
             Ok(())
         }
     }
+}
+
+/// What is named in the settings that this process will need, and is not there.
+pub fn missing(settings: &ServerSettings) -> Vec<String> {
+    let user = settings.user.iter().filter_map(|name| Some(format!("--user {name}: {}", confine::user(name).err()?)));
+    let logs = [("--access-log", settings.access_log.as_ref()), ("--error-log", Some(&settings.error_log))];
+    let logs = logs.into_iter().filter_map(|(flag, log)| match log {
+        Some(Destination::File(path)) if !directory_of(path).is_dir() => {
+            Some(format!("{flag} {}: there is no such directory", path.display()))
+        }
+        _ => None,
+    });
+    let readable = settings.readable.iter().filter(|path| !path.exists());
+    let readable = readable.map(|path| format!("--readable {}: there is no such directory", path.display()));
+    user.chain(logs).chain(readable).collect()
 }
 
 /// Where it makes files.

@@ -54,7 +54,7 @@ impl Desk for Explainer {
         let host = String::from_utf8_lossy(&inquiry.host);
         let scheme = if inquiry.is_secure { "https" } else { "http" };
         let origin = (!host.is_empty()).then(|| format!("{scheme}://{host}"));
-        explanation(&self.hosts, split(&inquiry.target).1, origin.as_deref())
+        explanation(&self.hosts, split(&inquiry.target).1, |_| origin.clone())
     }
 }
 
@@ -83,7 +83,7 @@ impl Desk for Operations {
                 Some(reason) => reply(Status::ServiceUnavailable, PLAIN, format!("{reason}\n")),
             },
             b"/sites" => reply(Status::Ok, JSON, self.sites()),
-            EXPLAIN => explanation(&self.hosts, query, Some(&self.origin_for(inquiry))),
+            EXPLAIN => explanation(&self.hosts, query, |host| Some(self.origin_of(host, inquiry))),
             _ => reply(Status::NotFound, PLAIN, "there are /metrics, /healthz, /readyz, /sites and /explain\n".into()),
         }
     }
@@ -123,16 +123,21 @@ impl Operations {
         }
     }
 
-    /// Where whoever asks finds the sites: at their address, or, where that is any address, under the name that the one who
-    /// asks knows this machine by.
-    fn origin_for(&self, inquiry: &Inquiry) -> String {
+    /// Where whoever asks finds a site: under its host's name, or, where that is none in particular, at the server's address. Where that
+    /// is any address, it is under the name that the one who asks knows this machine by.
+    fn origin_of(&self, host: &HostName, inquiry: &Inquiry) -> String {
         let (scheme, address) = self.origin;
-        let host = String::from_utf8_lossy(&inquiry.host);
+        let asked = String::from_utf8_lossy(&inquiry.host);
         // A port comes last, and is none if it is part of an address in brackets.
-        let name = host.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(&*host, |(name, _)| name);
-        match address.ip().is_unspecified() && !name.is_empty() {
-            true => format!("{scheme}://{name}:{}", address.port()),
-            false => format!("{scheme}://{address}"),
+        let asked = asked.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(&*asked, |(name, _)| name);
+        let name = match host {
+            HostName::Exact(_) => host.to_string(),
+            _ if address.ip().is_unspecified() && !asked.is_empty() => asked.to_string(),
+            _ => return format!("{scheme}://{address}"),
+        };
+        match (scheme, address.port()) {
+            ("http", 80) | ("https", 443) => format!("{scheme}://{name}"),
+            (_, port) => format!("{scheme}://{name}:{port}"),
         }
     }
 
@@ -167,15 +172,20 @@ fn split(target: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// The page that explains a decision.
-fn explanation(hosts: &Hosts, query: Option<&[u8]>, origin: Option<&str>) -> Answer<'static> {
-    let names: Vec<_> = hosts.names().iter().map(HostName::to_string).collect();
-    let shown: Vec<_> = names.iter().map(String::as_str).collect();
-    let site: OnceCell<Arc<Site>> = OnceCell::new();
+/// The page that explains a decision. Where a host's site can be had is told by `origin_of`.
+fn explanation(
+    hosts: &Hosts,
+    query: Option<&[u8]>,
+    origin_of: impl Fn(&HostName) -> Option<String>,
+) -> Answer<'static> {
+    let names: Vec<_> = hosts.names().into_iter().map(|name| (name.to_string(), name)).collect();
+    let shown: Vec<_> = names.iter().map(|(shown, _)| shown.as_str()).collect();
+    let found: OnceCell<(Arc<Site>, Option<String>)> = OnceCell::new();
     let page = explain::page(query, &shown, |wanted| {
-        let name = names.iter().find(|name| *name == wanted)?;
-        let found = hosts.site_of(&HostName::of_file(name).ok()?).filter(|site| site.is_available())?;
-        Some(Subject { name, webroot: site.get_or_init(|| found.clone()).webroot(), origin })
+        let (shown, name) = names.iter().find(|(shown, _)| shown == wanted)?;
+        let site = hosts.site_of(name).filter(|site| site.is_available())?;
+        let (site, origin) = found.get_or_init(|| (site.clone(), origin_of(name)));
+        Some(Subject { name: shown, webroot: site.webroot(), origin: origin.as_deref() })
     });
     reply_with(page.status, HTML, page.html, EXPLAIN_POLICY)
 }

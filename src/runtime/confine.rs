@@ -4,13 +4,14 @@
 //! Workers, who read what strangers send, can open nothing at all: everything that they send is open already.
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
     RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus,
 };
-use privdrop::PrivDrop;
+use nix::unistd::{self, User};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 
 /// The newest rules that are known here; an older kernel has fewer of them.
@@ -27,14 +28,29 @@ pub struct Needs {
     pub write: Vec<PathBuf>,
 }
 
-/// Becomes another user, with that user's groups and no others. To be called when ports and files that only root can have are
-/// open.
+/// A user of this machine.
 ///
 /// # Errors
 ///
-/// If there is no such user, or this process may not.
-pub fn become_user(name: &str) -> Result<(), String> {
-    PrivDrop::default().user(name).apply().map_err(|error| error.to_string())
+/// If there is none of this name.
+pub fn user(name: &str) -> Result<User, String> {
+    User::from_name(name).map_err(|error| error.to_string())?.ok_or_else(|| "there is no such user".into())
+}
+
+/// Becomes another user, with that user's groups and no others; nothing if it is that user. To be called when ports and files
+/// that only root can have are open.
+///
+/// # Errors
+///
+/// If this process may not.
+pub fn become_user(user: &User) -> Result<(), String> {
+    if unistd::geteuid() == user.uid {
+        return Ok(());
+    }
+    let name = CString::new(user.name.as_str()).map_err(|error| error.to_string())?;
+    // The user comes last: who is not root any more can give up nothing else.
+    let became = unistd::initgroups(&name, user.gid).and_then(|()| unistd::setgid(user.gid));
+    became.and_then(|()| unistd::setuid(user.uid)).map_err(|error| error.desc().to_lowercase())
 }
 
 /// Gives up, for all threads, calls that this server never makes and that whoever takes it over would want first: to run

@@ -81,6 +81,9 @@ pub enum Plain {
     Refused,
 }
 
+/// What is said to who speaks plainly where that is of no use.
+const SECURE_ONLY: &[u8] = b"This port speaks HTTPS only.\n";
+
 /// The port of HTTPS where none is said.
 const HTTPS: u16 = 443;
 
@@ -89,7 +92,11 @@ impl Plain {
     fn answer(self, head: &RequestHead<'_>) -> Option<Answer<'static>> {
         match self {
             Plain::Answered => None,
-            Plain::Refused => Some(answer::rejection(None, Status::BadRequest, Some(head))),
+            Plain::Refused => {
+                let mut fields = Vec::new();
+                push_field(&mut fields, "Content-Type", b"text/plain");
+                Some(Answer::made(Status::BadRequest, fields, SECURE_ONLY.to_vec()).to(head.method))
+            }
             Plain::SentOn(_) if head.host.is_empty() => Some(answer::rejection(None, Status::BadRequest, Some(head))),
             Plain::SentOn(port) => {
                 let mut location = b"https://".to_vec();
@@ -349,7 +356,7 @@ impl<'s, W: Wire> Session<'s, W> {
             Parsed::NeedMore => Ok(None),
             Parsed::Reject(status) => Err(status),
             Parsed::Head(head, length) => {
-                shared.observer.begin(observed, wire.client(), first_line(received), Some(&head));
+                shared.observer.begin(observed, (wire.client(), wire.is_secure()), first_line(received), Some(&head));
                 if !wire.is_secure()
                     && let Some(answer) = shared.security.plain.answer(&head)
                 {
@@ -467,7 +474,8 @@ impl<'s, W: Wire> Session<'s, W> {
         // Of one that was understood so far more is known already.
         if !self.observed.has_begun() {
             let line = first_line(&self.input[self.start.min(self.input.len())..]);
-            self.shared.observer.begin(&mut self.observed, self.wire.client(), line, None);
+            let client = (self.wire.client(), self.wire.is_secure());
+            self.shared.observer.begin(&mut self.observed, client, line, None);
         }
         self.push(&exchange, connection)
     }

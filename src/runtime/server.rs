@@ -89,6 +89,8 @@ struct House {
 
 /// A place where connections come in, from outside the coroutine that accepts them.
 struct Door {
+    /// Whether it stays open until the very end.
+    is_desk: bool,
     scheme: &'static str,
     address: SocketAddr,
     accepting: Arc<Accepting>,
@@ -165,7 +167,7 @@ impl Server {
             let (hosts, messages, observer) = (hosts.clone(), messages.clone(), observer.clone());
             let (desk, stopping) = (desk.clone(), stopping.clone());
             let shared = Shared { hosts, limits, messages, observer, desk, security, stopping };
-            server.open_door(listener, Arc::new(shared))?;
+            server.open_door(listener, Arc::new(shared), false)?;
         }
         Ok(server)
     }
@@ -185,7 +187,7 @@ impl Server {
             security: Security::default(),
             stopping: self.stopping.clone(),
         };
-        self.open_door(listener, Arc::new(shared))
+        self.open_door(listener, Arc::new(shared), true)
     }
 
     /// How it is doing, for as long as the process lives.
@@ -193,22 +195,22 @@ impl Server {
         Overview::new(self.house.connections.clone(), self.stopping.clone())
     }
 
-    fn open_door(&mut self, listener: Listener, shared: Arc<Shared>) -> io::Result<()> {
+    fn open_door(&mut self, listener: Listener, shared: Arc<Shared>, is_desk: bool) -> io::Result<()> {
         let address = listener.address();
         let accepting =
             listener.listen().map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
         let (accepting, closing) = (Arc::new(accepting), Arc::new(AtomicBool::new(false)));
         let waker = accepting.waker();
         let scheme = if shared.security.tls.is_some() { "https" } else { "http" };
-        let door = Door { scheme, address, accepting: accepting.clone(), closing: closing.clone(), waker };
+        let door = Door { is_desk, scheme, address, accepting: accepting.clone(), closing: closing.clone(), waker };
         self.doors.push(door);
         let open = self.open.clone();
-        open.fetch_add(1, Ordering::AcqRel);
+        open.fetch_add(usize::from(!is_desk), Ordering::AcqRel);
         let house = self.house.clone();
         sys::spawn(None, move || {
             accept(&accepting, &closing, &house, &shared);
             drop(accepting);
-            open.fetch_sub(1, Ordering::AcqRel);
+            open.fetch_sub(usize::from(!is_desk), Ordering::AcqRel);
         })
     }
 
@@ -226,9 +228,10 @@ impl Server {
         let deadline = Instant::now() + grace;
         let connections = &self.house.connections;
         self.stopping.store(true, Ordering::Release);
-        let doors = std::mem::take(&mut self.doors);
+        // Whether it is about to end can be asked until it has ended.
+        let doors = std::mem::take(&mut self.doors).into_iter().filter(|door| !door.is_desk);
         let late = Instant::now() + HANDSHAKE;
-        let (yielded, own): (Vec<_>, Vec<_>) = doors.into_iter().partition(|door| door.accepting.yield_to_others());
+        let (yielded, own): (Vec<_>, Vec<_>) = doors.partition(|door| door.accepting.yield_to_others());
         self.close(own);
         let mut yielded = Some(yielded).filter(|doors| !doors.is_empty());
         let mut quiet_since = None;

@@ -36,6 +36,10 @@ pub(super) const TURN: usize = 1 << 20;
 /// How much of a content is encrypted at once, in bytes: two of the longest records.
 const SECURE_PIECE: u64 = 32 * 1024;
 
+/// How much is read at once of a secure connection, in bytes: somewhat more than the longest record. What a client sends before it
+/// has its answers takes no more memory than that.
+const SECURE_READ: usize = 17 * 1024;
+
 /// Where records go, without waiting.
 struct Network<'s> {
     stream: &'s TcpStream,
@@ -296,6 +300,9 @@ impl<'s> Socket<'s> {
     /// As [`Wire::read`], of a connection that is to be secure.
     fn read_securely(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         loop {
+            if self.security.as_ref().is_some_and(|session| session.has_ended()) {
+                return Ok(0);
+            }
             while !self.readable {
                 self.wait_to_read(buffer)?;
             }
@@ -338,6 +345,7 @@ impl<'s> Socket<'s> {
         let Socket { stream, security, .. } = self;
         let Some(session) = security else { return Ok((0, Ok(Received::Plain))) };
         let (received, is_all) = with_scratch(|scratch| {
+            let scratch = &mut scratch[..SECURE_READ];
             let (_, bytes) = rustix::net::recv(&**stream, &mut *scratch, RecvFlags::empty())?;
             let bytes = bytes.min(scratch.len());
             let received = session.receive(&scratch[..bytes], buffer);

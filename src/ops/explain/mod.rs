@@ -83,7 +83,7 @@ pub fn page<'a>(query: Option<&[u8]>, hosts: &[&str], find: impl FnOnce(&str) ->
 fn begin(out: &mut String, form: &Form) {
     *out += "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"color-scheme\" content=\"light dark\">\n<title>";
+             <meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"data:,\">\n<title>";
     if let Some(url) = &form.url {
         *out += &format!("{} for {}: ", text(url), text(form.client.title));
     }

@@ -4,6 +4,7 @@
 //! what all rings hold at once, so that a busy server makes one call for hundreds of lines. It rests in between: the first line
 //! after a pause is written at once, those behind it a moment later.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -59,6 +60,16 @@ impl FromStr for Destination {
     }
 }
 
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Destination::Stdout => f.write_str("-"),
+            Destination::File(path) => path.display().fmt(f),
+            Destination::Syslog => f.write_str("syslog"),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Destination {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Destination, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
@@ -73,6 +84,9 @@ pub struct AccessLog {
     /// Lines that there was no room for, or that could not be written.
     lost: AtomicU64,
     bell: Bell,
+    destination: Destination,
+    messages: Messages,
+    complaints: Mutex<Complaints>,
     /// Whether everything is written and nothing will be any more.
     ended: Mutex<bool>,
     end: Condvar,
@@ -120,18 +134,18 @@ impl AccessLog {
                 (Ring(Mutex::new(ring)), end)
             })
             .unzip();
-        let (lost, bell, ended, end) = (AtomicU64::new(0), Bell::default(), Mutex::new(false), Condvar::new());
-        let log = Arc::new(AccessLog { format, rings: rings.into(), lost, bell, ended, end });
-        let mut writer = Writer {
-            log: log.clone(),
-            ends,
-            lines: Vec::new(),
-            sink,
+        let log = Arc::new(AccessLog {
+            format,
+            rings: rings.into(),
+            lost: AtomicU64::new(0),
+            bell: Bell::default(),
             destination,
             messages,
-            reported: 0,
-            complained: None,
-        };
+            complaints: Mutex::default(),
+            ended: Mutex::new(false),
+            end: Condvar::new(),
+        });
+        let mut writer = Writer { log: log.clone(), ends, lines: Vec::new(), sink };
         std::thread::Builder::new().name("access log".into()).spawn(move || writer.run())?;
         Ok(log)
     }
@@ -159,6 +173,10 @@ impl AccessLog {
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         // Whether it is in time or not, there is nothing more to be done.
         let _ = self.end.wait_timeout_while(ended, FAREWELL, |ended| !*ended);
+        let lost = self.unreported();
+        if lost > 0 {
+            self.messages.complain(&format!("{lost} more lines of the access log were lost"));
+        }
     }
 
     /// Writes a line, which ends in a line feed. Never waits.
@@ -183,7 +201,43 @@ impl AccessLog {
 
     fn lose(&self, lines: u64) {
         self.lost.fetch_add(lines, Ordering::Relaxed);
+        self.report();
     }
+
+    /// Says how many lines were lost, now and then. Whoever loses one does: the thread that writes may be waiting.
+    fn report(&self) {
+        let (lost, destination) = (self.lost(), &self.destination);
+        self.complain(|reported| {
+            let more = lost.saturating_sub(*reported);
+            *reported = lost;
+            let why = format!("{destination} takes them too slowly, or not at all");
+            (more > 0).then(|| format!("{more} lines of the access log were lost: {why}"))
+        });
+    }
+
+    /// Says something unless that was done lately, or somebody else is about to.
+    fn complain(&self, what: impl FnOnce(&mut u64) -> Option<String>) {
+        let Ok(mut complaints) = self.complaints.try_lock() else { return };
+        if complaints.last.is_none_or(|last| last.elapsed() >= COMPLAINTS)
+            && let Some(message) = what(&mut complaints.reported)
+        {
+            complaints.last = Some(Instant::now());
+            self.messages.complain(&message);
+        }
+    }
+
+    /// How many lost lines nobody has spoken of.
+    fn unreported(&self) -> u64 {
+        self.lost() - self.complaints.lock().unwrap_or_else(PoisonError::into_inner).reported
+    }
+}
+
+/// What was said of what is wrong.
+#[derive(Debug, Default)]
+struct Complaints {
+    last: Option<Instant>,
+    /// How many lost lines have been spoken of.
+    reported: u64,
 }
 
 /// What is written to.
@@ -243,11 +297,6 @@ struct Writer {
     /// What is being written.
     lines: Vec<u8>,
     sink: Sink,
-    destination: Destination,
-    messages: Messages,
-    /// How many lost lines have been spoken of.
-    reported: u64,
-    complained: Option<Instant>,
 }
 
 impl Writer {
@@ -263,7 +312,7 @@ impl Writer {
                 self.reopen();
             }
             let has_written = self.write_all();
-            self.report();
+            log.report();
             if is_last {
                 *log.ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
                 log.end.notify_all();
@@ -279,10 +328,10 @@ impl Writer {
             fence(Ordering::SeqCst);
             let is_needed = bell.must_end.load(Ordering::SeqCst) || bell.must_reopen.load(Ordering::SeqCst);
             if !is_needed && self.ends.iter().all(|end| end.is_empty()) {
-                match self.log.lost() > self.reported {
+                match log.unreported() {
+                    0 => std::thread::park(),
                     // That will be said when it is time.
-                    true => std::thread::park_timeout(COMPLAINTS),
-                    false => std::thread::park(),
+                    _ => std::thread::park_timeout(COMPLAINTS),
                 }
             }
             bell.sleeps.store(false, Ordering::SeqCst);
@@ -301,58 +350,21 @@ impl Writer {
             }
         }
         if let Err((lost, error)) = self.sink.write(&self.lines) {
-            self.log.lose(lost);
-            let log = shown(&self.destination);
-            complain(&mut self.complained, &self.messages, || {
-                format!("the access log, {log}, cannot be written: {error}")
-            });
+            let log = &self.log;
+            log.complain(|_| Some(format!("the access log, {}, cannot be written: {error}", log.destination)));
+            log.lose(lost);
         }
         !self.lines.is_empty()
     }
 
     fn reopen(&mut self) {
-        match Sink::open(&self.destination) {
+        let AccessLog { destination, messages, .. } = &*self.log;
+        match Sink::open(destination) {
             Ok(sink) => self.sink = sink,
-            Err(error) => {
-                let log = shown(&self.destination);
-                self.messages.complain(&format!(
-                    "the access log, {log}, cannot be opened anew: {error}\nit is written on to where it was"
-                ));
-            }
+            Err(error) => messages.complain(&format!(
+                "the access log, {destination}, cannot be opened anew: {error}\nit is written on to where it was"
+            )),
         }
-    }
-
-    /// Says how many lines were lost, now and then.
-    fn report(&mut self) {
-        let lost = self.log.lost();
-        if lost > self.reported {
-            let more = lost - self.reported;
-            let log = shown(&self.destination);
-            let said = complain(&mut self.complained, &self.messages, || {
-                format!("{more} lines of the access log were lost: {log} takes them too slowly, or not at all")
-            });
-            if said {
-                self.reported = lost;
-            }
-        }
-    }
-}
-
-/// Says something unless that was done lately; returns whether it was said.
-fn complain(last: &mut Option<Instant>, messages: &Messages, what: impl FnOnce() -> String) -> bool {
-    let is_due = last.is_none_or(|last| last.elapsed() >= COMPLAINTS);
-    if is_due {
-        *last = Some(Instant::now());
-        messages.complain(&what());
-    }
-    is_due
-}
-
-fn shown(destination: &Destination) -> String {
-    match destination {
-        Destination::Stdout => "standard output".into(),
-        Destination::File(path) => path.display().to_string(),
-        Destination::Syslog => "syslog".into(),
     }
 }
 

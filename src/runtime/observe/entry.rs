@@ -76,13 +76,13 @@ impl Entry {
         &mut self,
         format: Format,
         now: SystemTime,
-        client: IpAddr,
+        client: (IpAddr, bool),
         line: &[u8],
         head: Option<&RequestHead<'_>>,
     ) {
         self.text.clear();
         match format {
-            Format::Combined => self.begin_combined(now, client, line, head),
+            Format::Combined => self.begin_combined(now, client.0, line, head),
             Format::Json => self.begin_json(now, client, line, head),
         }
     }
@@ -125,11 +125,18 @@ impl Entry {
         text[*gap..].rotate_right(length);
     }
 
-    fn begin_json(&mut self, now: SystemTime, client: IpAddr, line: &[u8], head: Option<&RequestHead<'_>>) {
+    fn begin_json(
+        &mut self,
+        now: SystemTime,
+        (client, is_secure): (IpAddr, bool),
+        line: &[u8],
+        head: Option<&RequestHead<'_>>,
+    ) {
         let text = &mut self.text;
         let _ = write!(text, "{{\"time\":\"");
         text.extend_from_slice(&rfc3339(now));
-        let _ = write!(text, "\",\"client\":\"{client}\"");
+        let scheme = if is_secure { "https" } else { "http" };
+        let _ = write!(text, "\",\"client\":\"{client}\",\"scheme\":\"{scheme}\"");
         let mut words = line.splitn(3, |&byte| byte == b' ');
         for (name, word) in [("method", words.next()), ("target", words.next()), ("protocol", words.next())] {
             push_text(text, name, word);
@@ -264,7 +271,8 @@ mod tests {
 
     fn line(format: Format, request_line: &[u8], head: Option<&RequestHead<'_>>, outcome: Outcome) -> String {
         let mut entry = Entry::default();
-        entry.begin(format, UNIX_EPOCH + TIME, "2001:db8::1".parse().unwrap(), request_line, head);
+        let client = ("2001:db8::1".parse().unwrap(), true);
+        entry.begin(format, UNIX_EPOCH + TIME, client, request_line, head);
         let fields = Fields::Stored(b"Vary: negotiate,accept,accept-language\r\n");
         let answer = Answer { status: Status::NotFound, fields, content: Content::None, selected: None };
         let (site, host, took) = (site("x"), HostName::Below((*b"example.com").into()), Duration::from_micros(1234));
@@ -293,7 +301,7 @@ mod tests {
         let build = "0".repeat(32);
         let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         let expected = serde_json::json!({
-            "time": "1994-11-06T08:49:37.042Z", "client": "2001:db8::1", "method": "GET", "target": "/\u{fffd}",
+            "time": "1994-11-06T08:49:37.042Z", "client": "2001:db8::1", "scheme": "https", "method": "GET", "target": "/\u{fffd}",
             "protocol": "HTTP/1.1", "host": "h.example", "referer": "r\n", "user_agent": "a \"quoted\" \\ \u{fffd}\u{1b}[31m",
             "status": 404, "bytes": 5, "duration_us": 1234, "aborted": true, "site": "*.example.com",
             "build": value["build"], "negotiated": ["transparent", "type", "language"],

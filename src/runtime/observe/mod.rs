@@ -54,8 +54,15 @@ pub(super) struct Outcome {
 }
 
 impl Observer {
-    /// Begins to see to a request: `line` is its first line as it came, `head` what was understood of it.
-    pub(super) fn begin(&self, observed: &mut Observed, client: IpAddr, line: &[u8], head: Option<&RequestHead<'_>>) {
+    /// Begins to see to a request of a `client`, who has come over TLS or not: `line` is its first line as it came, `head` what was
+    /// understood of it.
+    pub(super) fn begin(
+        &self,
+        observed: &mut Observed,
+        client: (IpAddr, bool),
+        line: &[u8],
+        head: Option<&RequestHead<'_>>,
+    ) {
         if self.log.is_none() && self.metrics.is_none() {
             return;
         }

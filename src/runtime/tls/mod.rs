@@ -62,7 +62,7 @@ impl Tls {
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let builder = builder.map_err(io::Error::other)?.with_no_client_auth();
         let mut config = builder.with_cert_resolver(certificates.clone());
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
         config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
         config.ticketer = ticketer;
         // The suites are all good ones: whoever has no hardware for AES prefers another.

@@ -22,6 +22,8 @@ pub(in crate::runtime) struct Session {
     has_begun: bool,
     /// Whether what came of the handshake has been counted.
     is_counted: bool,
+    /// Whether the client has said that it will send no more.
+    has_ended: bool,
 }
 
 /// What has come from the network.
@@ -44,7 +46,7 @@ impl Session {
     pub fn begin(tls: &Arc<Tls>) -> io::Result<Session> {
         let mut connection = ServerConnection::new(tls.config.clone()).map_err(io::Error::other)?;
         connection.set_buffer_limit(Some(AHEAD));
-        Ok(Session { connection, tls: tls.clone(), has_begun: false, is_counted: false })
+        Ok(Session { connection, tls: tls.clone(), has_begun: false, is_counted: false, has_ended: false })
     }
 
     /// Takes bytes of the network, and appends what of the client is in them to `buffer`. Afterwards there may be something
@@ -69,8 +71,7 @@ impl Session {
 
     fn absorb(&mut self, mut bytes: &[u8], buffer: &mut Vec<u8>) -> io::Result<Received> {
         let before = buffer.len();
-        let mut is_end = false;
-        while !bytes.is_empty() && !is_end {
+        while !bytes.is_empty() && !self.has_ended {
             if self.connection.read_tls(&mut bytes)? == 0 {
                 break;
             }
@@ -78,12 +79,17 @@ impl Session {
             let (start, length) = (buffer.len(), state.plaintext_bytes_to_read());
             buffer.resize(start + length, 0);
             self.connection.reader().read_exact(&mut buffer[start..])?;
-            is_end = state.peer_has_closed();
+            self.has_ended = state.peer_has_closed();
         }
         match buffer.len() - before {
-            0 if is_end => Ok(Received::End),
+            0 if self.has_ended => Ok(Received::End),
             count => Ok(Received::Some(count)),
         }
+    }
+
+    /// Whether the client has said that it will send no more.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended
     }
 
     /// Encrypts as much of `bytes` as there is room for; returns how much that was.
