@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use clap::CommandFactory;
-use connegd::cli::args;
+use clap::{CommandFactory, FromArgMatches};
+use connegd::cli::settings::{ServerSettings, Settings};
+use connegd::cli::{args, help, table};
 
 use crate::support::{Server, Workshop, chart_site, run, text};
 
@@ -188,51 +189,166 @@ fn sigterm_ends_with_status_0_and_does_not_wait_for_idle_connections() {
     assert!(idle.is_closed());
 }
 
-/// Every option and what it is called, as the programs' own definitions have them.
-fn options(command: &clap::Command) -> Vec<String> {
-    let own = command.get_arguments().filter_map(|argument| argument.get_long()).map(|long| format!("--{long}"));
-    let below = command.get_subcommands().flat_map(options);
-    own.chain(below).filter(|option| option != "--help" && option != "--version").collect()
+fn page(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a page")
 }
 
 #[test]
-fn readme_and_help_know_every_option() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let [readme, limits] =
-        ["README.md", "docs/limits.md"].map(|page| fs::read_to_string(root.join(page)).expect("a page"));
-    for mut command in [args::Mkroot::command(), args::Connegd::command()] {
-        let options = options(&command);
-        let help = std::iter::once(command.render_long_help().to_string())
-            .chain(command.get_subcommands_mut().map(|command| command.render_long_help().to_string()))
-            .collect::<String>();
-        assert!(!options.is_empty());
-        for option in options {
-            assert!(help.contains(&option), "--help does not mention {option}");
-            let mentioned = [&readme, &limits].iter().any(|page| page.contains(&format!("`{option}")));
-            assert!(mentioned, "neither README.md nor docs/limits.md mentions {option}");
-        }
+fn the_page_of_options_is_what_the_programs_say() {
+    let lines = |text: String| text.lines().map(String::from).collect::<Vec<_>>();
+    let (written, made) = (lines(page("docs/options.md")), lines(table::page()));
+    let differs = made.iter().zip(&written).find(|(made, written)| made != written);
+    let again = "write it anew: cargo run --example manual -- --table > docs/options.md";
+    assert_eq!(differs, None, "docs/options.md is not what the programs say; {again}");
+    assert_eq!(made.len(), written.len(), "{again}");
+}
+
+#[test]
+fn readme_mentions_only_options_that_there_are() {
+    let options = page("docs/options.md");
+    let readme = page("README.md");
+    let rows = readme.lines().filter(|line| line.starts_with("| `-"));
+    let names = rows.filter_map(|row| row.split(['`', ' ', '|']).find(|word| word.starts_with("--")));
+    let names: Vec<_> = names.collect();
+    assert!(names.len() > 8, "{names:?}");
+    for name in names {
+        assert!(options.contains(&format!("| `{name}`")), "docs/options.md does not have {name}");
     }
 }
 
 #[test]
 fn the_table_of_limits_says_what_help_says() {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/limits.md")).expect("a page");
-    let help = args::Connegd::command().render_long_help().to_string();
-    let (_, help) = help.split_once("Limits:").expect("the heading of the limits");
-    let defaults =
-        |text: &str| text.split("[default: ").nth(1).and_then(|rest| rest.split(']').next().map(String::from));
-    let mut shown = help.split("\n      --").skip(1).map(|option| {
-        let name = option.split_whitespace().next().expect("a name");
-        (format!("--{name}"), defaults(option).unwrap_or_else(|| panic!("--{name} has no default")))
-    });
+    let groups = table::groups(&args::Connegd::command());
+    let limits = groups.into_iter().find(|group| group.heading == "Limits").expect("limits");
+    let said = |row: table::Row| (row.names[0].clone(), row.default.expect("a default"));
+    let page = page("docs/limits.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `--")).map(|row| {
         let cells: Vec<_> = row.split(" | ").collect();
         (format!("--{}", cells[0].trim_end_matches('`')), cells[1].to_string())
     });
-    let rows: Vec<_> = rows.collect();
-    assert!(rows.len() > 10);
-    for row in &rows {
-        assert_eq!(shown.next().as_ref(), Some(row));
+    assert_eq!(rows.collect::<Vec<_>>(), limits.rows.into_iter().map(said).collect::<Vec<_>>());
+}
+
+/// The options of connegd that its file can say.
+fn keyed() -> Vec<table::Row> {
+    let rows = table::groups(&args::Connegd::command()).into_iter().flat_map(|group| group.rows);
+    rows.filter(|row| row.key.is_some()).collect()
+}
+
+/// What connegd makes of these words, also where one of them is nothing without another.
+fn flags(words: &[&str]) -> Settings {
+    let command = args::Connegd::command().ignore_errors(true);
+    let matches = command.get_matches_from(std::iter::once("connegd").chain(words.iter().copied()));
+    args::Connegd::from_arg_matches(&matches).expect("flags").settings
+}
+
+/// What connegd makes of a file of settings in which `key` has `value`, if it can be one.
+fn file(key: &str, value: &str) -> Option<Settings> {
+    let forms = [value.to_string(), format!("\"{value}\""), format!("[\"{value}\"]")];
+    forms.iter().find_map(|form| toml::from_str(&format!("{key} = {form}\n")).ok())
+}
+
+#[test]
+fn every_option_is_a_key_of_the_file_and_says_the_same_there() {
+    let nothing = format!("{:?}", Settings::default());
+    assert!(keyed().len() > 20);
+    for row in keyed() {
+        // Something of the kind that it takes: a choice, a number, a place.
+        let value = match row.value.as_deref().unwrap_or_default().trim_matches(['[', '=', ']']) {
+            "" => "true",
+            "SECONDS" | "BYTES" | "BYTES_PER_SECOND" | "N" | "PORT" => "77",
+            "ADDR:PORT" => "127.0.0.1:7",
+            "LEVEL" => "debug",
+            "MODEL|list" => "dio",
+            "combined|json" => "json",
+            "open|background|off" => "open",
+            "off|on|strict" => "strict",
+            "VALUE" => "max-age=77",
+            _ => "x",
+        };
+        let key = row.key.as_deref().unwrap_or_default();
+        let by_file = file(key, value).unwrap_or_else(|| panic!("the file cannot say {key} = {value}"));
+        let by_flag = match (row.names.first(), &row.value) {
+            (None, _) => flags(&[value]),
+            (Some(name), None) => flags(&[name]),
+            (Some(name), Some(_)) => flags(&[&format!("{name}={value}")]),
+        };
+        assert_eq!(format!("{by_file:?}"), format!("{by_flag:?}"), "{key}");
+        assert_ne!(format!("{by_file:?}"), nothing, "{key} changes nothing");
     }
-    assert_eq!(shown.next(), None);
+}
+
+#[test]
+fn defaults_are_what_help_says() {
+    let settled = |words: &[&str]| {
+        let arguments = args::Connegd { config: None, check_config: false, settings: flags(words) };
+        format!("{:?}", ServerSettings::of(&arguments).expect("settings"))
+    };
+    let mut looked_at = 0;
+    for row in keyed() {
+        // Who says no address gets the default only if systemd has opened no socket.
+        let Some(default) = row.default.filter(|_| row.names != ["--listen"]) else { continue };
+        // What is said in words cannot be typed.
+        if !default.contains(' ') {
+            assert_eq!(settled(&[&format!("{}={default}", row.names[0])]), settled(&[]), "{}", row.names[0]);
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 15, "{looked_at} defaults are few");
+}
+
+/// What stands there as a comment is for people who take the hash away.
+#[test]
+fn the_settings_of_the_package_are_right_with_and_without_comments() {
+    let file = page("packaging/connegd.toml");
+    let uncommented = |line: &str| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line).into();
+    let all: Vec<String> = file.lines().map(uncommented).collect();
+    assert!(all.len() > 10 && all.join("\n") != file.trim_end());
+    for text in [file, all.join("\n")] {
+        toml::from_str::<Settings>(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    }
+}
+
+#[test]
+fn help_teaches() {
+    for (program, examples) in [("connegd", help::CONNEGD.examples), ("mkroot", help::MKROOT.examples)] {
+        let [short, long] = ["-h", "--help"].map(|flag| run_plainly(program, flag));
+        assert!(long.lines().count() > short.lines().count() + 10, "{program}");
+        assert!(short.contains("Exit status: 0") && short.contains("--help says more"), "{short}");
+        for (command, meaning) in examples {
+            assert!(long.contains(command) && long.contains(meaning.split(' ').next().unwrap_or_default()), "{long}");
+        }
+        // No colours where there is no terminal.
+        assert!(!long.contains('\x1b'), "{long}");
+    }
+}
+
+/// What a program prints when it is asked for help.
+fn run_plainly(program: &str, flag: &str) -> String {
+    let path = if program == "mkroot" { env!("CARGO_BIN_EXE_mkroot") } else { env!("CARGO_BIN_EXE_connegd") };
+    let output = Command::new(path).arg(flag).stdin(Stdio::null()).output().expect("it runs");
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+    text(&output.stdout)
+}
+
+#[test]
+fn what_is_mistyped_is_answered_with_what_is_near() {
+    let workshop = Workshop::with_site(&[("a.html", b"a")]);
+    for (arguments, settings, expected) in [
+        ("--worker 2 site", "", "a similar argument exists: '--workers'"),
+        ("--vhost site", "", "a similar argument exists: '--vhosts'"),
+        ("--listen localhost:80 site", "", "names are not looked up; 127.0.0.1:80 is for this machine only"),
+        ("--listen 8080 site", "", "[::]:8080 for everybody"),
+        ("--ops 9090 site", "", "127.0.0.1:9090 is for this machine only"),
+        ("--config F", "listen = [\"localhost:80\"]", "F:1:11: \"localhost:80\" is no address with a port"),
+        ("--config F", "worker = 2", "F:1:1: unknown field `worker`, did you mean `workers`? expected one of"),
+        ("--config F", "[limits]\nmax-header = 2", "unknown field `max-header`, did you mean `max-head`?"),
+    ] {
+        fs::write(workshop.path().join("F"), settings).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_connegd"));
+        let output = command.args(arguments.split(' ')).current_dir(workshop.path()).output().expect("it runs");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(expected), "{arguments} {settings}: expected {expected}\ngot {stderr}");
+    }
 }

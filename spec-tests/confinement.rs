@@ -43,9 +43,13 @@ fn a_worker_can_open_nothing_and_nobody_can_run_anything() {
     assert!(denied(create(&outside)) && denied(create(&directory.path().join("new"))));
     assert!(File::open(&outside).is_ok());
 
+    // It runs nothing, whether that is a file of the system or one without a name.
+    let run = || Command::new("/bin/true").status().expect_err("it must not be").kind();
+    assert_eq!(run(), ErrorKind::PermissionDenied);
     forbid_calls().expect("a filter");
-    let run = Command::new("/bin/true").status().expect_err("it must not be");
-    assert_eq!(run.kind(), ErrorKind::PermissionDenied);
+    assert_eq!(run(), ErrorKind::PermissionDenied);
+    let status = fs::read_to_string("/proc/thread-self/status").expect("a status");
+    assert!(status.contains("Seccomp:\t2\n") && status.contains("NoNewPrivs:\t1\n"), "{status}");
 
     // Its workers: they have what is open, and can open nothing.
     start_workers(2, true).expect("workers");

@@ -16,6 +16,7 @@ use super::extensions::is_token;
 use super::fields::{self, FieldRule};
 use super::globs::{Directories, Files};
 use super::group::escaped;
+use super::near;
 use super::paths::{self, ErrorPage, Leads, Redirect};
 use super::walk::{Tree, parent};
 use crate::http::Status;
@@ -196,7 +197,8 @@ pub enum ConfigError {
 impl ConfigError {
     /// What the reader of TOML says of `text`, which came from `path`.
     pub fn of_toml(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
-        Place::of(path, text, error.span().unwrap_or_default()).wrong(error.message().replace('\n', ", "))
+        let message = near::with_neighbour(&error.message().replace('\n', ", "));
+        Place::of(path, text, error.span().unwrap_or_default()).wrong(message)
     }
 }
 

@@ -16,6 +16,7 @@ mod globs;
 pub mod group;
 mod listing;
 mod map_entry;
+mod near;
 mod notes;
 mod output;
 mod pack;

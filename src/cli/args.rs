@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use serde::{Deserialize, Deserializer};
 
+use super::help;
 use super::settings::Settings;
 use crate::build::derive::Form;
 use crate::runtime::Model;
@@ -22,7 +23,9 @@ use crate::runtime::Model;
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     arg_required_else_help = true,
-    after_help = "Exit status: 0 done, 1 the answer is no (damage found, nothing acceptable), 2 could not do it."
+    styles = help::STYLES,
+    after_help = help::MKROOT.short(),
+    after_long_help = help::MKROOT.long()
 )]
 pub struct Mkroot {
     /// Look into a webroot instead of making one.
@@ -39,8 +42,10 @@ pub struct Build {
     /// Let names without extensions choose among the files that have them (Apache's MultiViews).
     #[arg(long)]
     pub negotiate: bool,
-    /// Make representations that the site does not have: markdown of pages; br, zstd and gzip of what gets smaller by it;
-    /// avif and webp of images. More can be said in [derive] of .mkroot.toml.
+    /// Make representations that the site does not have.
+    ///
+    /// These are markdown of pages; br, zstd and gzip of what gets smaller by it; avif and webp of images. More can be said
+    /// in `[derive]` of .mkroot.toml.
     #[arg(long, value_name = "FORM,…", value_delimiter = ',')]
     pub derive: Vec<Form>,
     /// Read settings from FILE instead of SITE_DIR/.mkroot.toml.
@@ -92,8 +97,10 @@ pub enum Command {
         /// Print JSON.
         #[arg(long)]
         json: bool,
-        /// Check the requests in FILE, one a line: status, file, Vary (`-` is none, `?` any), target, then
-        /// fields, each behind a bar: 200 chart.svg accept /2005/chart | Accept: image/*
+        /// Check the requests in FILE, and the answers expected of them.
+        ///
+        /// One a line: status, file, Vary (`-` is none, `?` any), target, then fields, each behind a bar:
+        /// `200 chart.svg accept /2005/chart | Accept: image/*`
         #[arg(long, value_name = "FILE", conflicts_with_all = ["fields", "json", "target"])]
         cases: Option<PathBuf>,
         /// Read settings from FILE instead of SITE_DIR/.mkroot.toml; only for a directory.
@@ -117,18 +124,24 @@ pub enum Command {
 #[command(
     name = "connegd",
     version,
-    after_help = "Exit status: 0 ended by SIGTERM or SIGINT, 1 --check-config found something wrong, 2 could not do it."
+    styles = help::STYLES,
+    after_help = help::CONNEGD.short(),
+    after_long_help = help::CONNEGD.long()
 )]
 pub struct Connegd {
+    /// Read settings of the server from FILE, for instance connegd.toml; flags win.
+    ///
+    /// Its keys are called like the flags.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Only look whether all that is said is right, and whether what is named can be used.
+    ///
+    /// These are settings, certificates and webroots.
+    #[arg(long)]
+    pub check_config: bool,
     /// What to serve, and how.
     #[command(flatten)]
     pub settings: Settings,
-    /// Read settings of the server from FILE, for instance connegd.toml; flags win.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Only look whether all that is said is right, and whether what is named can be used: settings, certificates, webroots.
-    #[arg(long)]
-    pub check_config: bool,
 }
 
 /// What can be said about how contents are sent.

@@ -11,6 +11,8 @@ use crate::runtime::{Destination, Messages};
 const MIME: &str = "/usr/share/mime";
 /// Where this process learns about itself.
 const SELF: &str = "/proc/self";
+/// How many maps it may have.
+const MOST_MAPS: &str = "/proc/sys/vm/max_map_count";
 
 /// Gives up what the settings say: to be called when everything is open that only root can have, and before threads are
 /// started.
@@ -32,8 +34,8 @@ pub fn give_up(settings: &ServerSettings, messages: &Messages) -> Result<(), Str
         Sandbox::On => false,
         Sandbox::Strict => true,
     };
-    if let Err(error) = confine::forbid_calls() {
-        messages.say(&format!("--sandbox: calls that it never makes are not forbidden to it: {error}"));
+    if strict {
+        confine::forbid_calls().map_err(|error| format!("--sandbox strict: {error}"))?;
     }
     let needs = Needs { read: strict.then(|| read(settings)), write: write(settings) };
     match confine::need_only(&needs).map_err(|error| format!("--sandbox: {error}"))? {
@@ -96,7 +98,7 @@ fn read(settings: &ServerSettings) -> Vec<PathBuf> {
         all.extend(pairs.iter().flat_map(|pair| [&pair.chain, &pair.key]).flat_map(|file| places_of(file)));
         all.extend(tls.files.directory.clone());
     }
-    all.extend([MIME, SELF].map(PathBuf::from));
+    all.extend([MIME, SELF, MOST_MAPS].map(PathBuf::from));
     // The others are missed by who wants to read them.
     all.retain(|path| path.exists() || settings.readable.contains(path));
     all.sort();

@@ -10,6 +10,7 @@ use clap::Args;
 use log::LevelFilter;
 use serde::{Deserialize, Deserializer, de};
 
+use super::address::Address;
 use super::args::{Connegd, Sending};
 use super::limits::{LimitSettings, Within, set};
 use crate::build::ConfigError;
@@ -24,52 +25,62 @@ pub struct Settings {
     #[arg(value_name = "OUT.webroot|SITE_DIR")]
     #[serde(rename = "serve")]
     source: Option<PathBuf>,
-    /// Serve each webroot in DIR, or link to one, for the host of its name; `*.example.com` for all below, `__default__`
-    /// for the rest. What changes there is served at once.
+    /// Serve each webroot in DIR, or link to one, for the host of its name.
+    ///
+    /// `*.example.com` is for all hosts below, `__default__` for the rest. What changes there is served at once.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["source", "site_config"])]
     vhosts: Option<PathBuf>,
     /// Listen on ADDR; may be repeated. Port 0 takes a free one [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDR:PORT")]
-    listen: Vec<SocketAddr>,
-    /// How long contents are sent: auto, sync, sendfile, mmap, aio, dio or async-sendfile; `list` says which of them this
-    /// kernel offers, and ends [default: auto].
-    #[arg(long, value_name = "MODEL|list")]
+    listen: Vec<Address>,
+    /// How long contents are sent; `list` says which ways this kernel offers [default: auto].
+    ///
+    /// The ways are auto, sync, sendfile, mmap, aio, dio and async-sendfile.
+    #[arg(long, value_name = "MODEL|list", help_heading = "Process")]
     io: Option<Sending>,
-    /// Serve with N threads; the default is one for each core.
-    #[arg(long, value_name = "N")]
+    /// Serve with N threads [default: one for each core].
+    #[arg(long, value_name = "N", help_heading = "Process")]
     workers: Option<NonZeroUsize>,
     /// Read settings of the site from FILE instead of SITE_DIR/.mkroot.toml; only for a directory.
     #[arg(long, value_name = "FILE")]
     site_config: Option<PathBuf>,
     /// Share the addresses with other processes that say so (SO_REUSEPORT): a new one takes over without a gap.
-    #[arg(long)]
+    #[arg(long, help_heading = "Process")]
     reuse_port: bool,
-    /// When contents are compared with their digests: before they are served, slowly afterwards, or never
-    /// [default: background].
+    /// When contents are compared with their digests [default: background].
+    ///
+    /// Before they are served (open), slowly afterwards (background), or never (off).
     #[arg(long, value_name = "open|background|off")]
     verify: Option<Verify>,
     /// For answers that were begun when the server is told to end [default: 10].
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", help_heading = "Process")]
     grace: Option<Within<0, 86_400>>,
     /// Answer at /explain, on every host, why a request gets what it gets: for whoever makes a site.
     #[arg(long)]
     explain: bool,
-    /// Write a line for each request to FILE, to standard output (-), or to the system's log (syslog). SIGUSR1 opens
-    /// FILE anew [default: off].
+    /// Write a line for each request [default: off].
+    ///
+    /// To FILE, to standard output (-), or to the system's log (syslog). SIGUSR1 opens FILE anew.
     #[arg(long, value_name = "FILE|-|syslog|off", help_heading = "Operations")]
     access_log: Option<MayBeOff>,
-    /// Write messages to FILE, to standard error (-), or to the system's log (syslog); SIGUSR1 opens FILE anew [default: -].
+    /// Where messages are written [default: -].
+    ///
+    /// To FILE, to standard error (-), or to the system's log (syslog). SIGUSR1 opens FILE anew.
     #[arg(long, value_name = "FILE|-|syslog", help_heading = "Operations")]
     error_log: Option<Destination>,
-    /// How lines of both logs are written: combined is Apache's, json has what was chosen, and why [default: combined].
+    /// How lines of both logs are written [default: combined].
+    ///
+    /// combined is Apache's, json has what was chosen, and why.
     #[arg(long, value_name = "combined|json", help_heading = "Operations")]
     log_format: Option<Format>,
-    /// What is not said: error, warn, info or debug is the least that is [default: info].
+    /// The least that is said: error, warn, info or debug [default: info].
     #[arg(long, value_name = "LEVEL", help_heading = "Operations")]
     log_level: Option<Level>,
-    /// Tell about the server itself on ADDR: /metrics, /healthz, /readyz, /sites, /explain. Not for everybody to reach.
+    /// Tell about the server itself on ADDR, which not everybody should reach.
+    ///
+    /// There are /metrics, /healthz, /readyz, /sites and /explain.
     #[arg(long, value_name = "ADDR:PORT", help_heading = "Operations")]
-    ops: Option<SocketAddr>,
+    ops: Option<Address>,
     /// Speak TLS on all addresses of --listen, with the certificate in FILE (PEM, its chain behind it). It is read again when
     /// it changes.
     #[arg(long, value_name = "FILE", help_heading = "TLS")]
@@ -83,7 +94,7 @@ pub struct Settings {
     tls_certs: Option<PathBuf>,
     /// Besides TLS, listen on ADDR for requests that are not secure; may be repeated.
     #[arg(long, value_name = "ADDR:PORT", help_heading = "TLS")]
-    listen_http: Vec<SocketAddr>,
+    listen_http: Vec<Address>,
     /// Send those who ask without TLS on to HTTPS, at PORT if clients see another one than that of --listen.
     #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "TLS")]
     redirect_http: Option<SendOn>,
@@ -93,8 +104,9 @@ pub struct Settings {
     /// Become this user when everything is open that only root can have, such as port 80.
     #[arg(long, value_name = "NAME", help_heading = "Privileges")]
     user: Option<String>,
-    /// What it gives up: on forbids calls that no server makes, files to be written but its logs, and all files to those
-    /// threads that talk with clients; strict also those to be read that are not served [default: on].
+    /// What it gives up: on lets it write to its logs only and run no programs, and those threads that talk with clients open
+    /// no files at all; strict lets it read only what it serves, and forbids calls that no server makes, at the price of
+    /// some per cent of a small request [default: on].
     #[arg(long, value_name = "off|on|strict", help_heading = "Privileges")]
     sandbox: Option<Sandbox>,
     /// With --sandbox strict, where else it may read: below DIR, where links will lead for instance; may be repeated.
@@ -377,7 +389,7 @@ impl Settings {
         });
         Ok(Some(TlsSettings {
             files: KeyFiles { pair, directory: self.tls_certs.clone() },
-            listen_http: self.listen_http.clone(),
+            listen_http: self.listen_http.iter().map(|Address(address)| *address).collect(),
             send_on: match self.redirect_http {
                 None | Some(SendOn::No) => None,
                 Some(SendOn::Same) => Some(None),
@@ -417,7 +429,7 @@ impl ServerSettings {
             user: said.user,
             sandbox: said.sandbox.unwrap_or_default(),
             readable: said.readable,
-            listen: said.listen,
+            listen: said.listen.into_iter().map(|Address(address)| address).collect(),
             reuse_port: said.reuse_port,
             verify: said.verify.unwrap_or_default(),
             model: match said.io {
@@ -431,7 +443,7 @@ impl ServerSettings {
             error_log: said.error_log.unwrap_or(Destination::Stdout),
             log_format: said.log_format.unwrap_or_default(),
             log_level: said.log_level.map_or(LevelFilter::Info, |Level(level)| level),
-            ops: said.ops,
+            ops: said.ops.map(|Address(address)| address),
             limits: said.limits.limits(),
         })
     }
@@ -481,8 +493,11 @@ mod tests {
             ("[limits]\nheader-timeout = 0\n", "F:2:18: 0 is not a whole number from 1 to 86400"),
             ("[limits]\nmax-fields = 1000\n", "F:2:14: 1000 is not a whole number from 1 to 256"),
             ("[limits]\nmax-head = -1\n", "F:2:12: -1 is not a whole number from 64 to 1048576"),
-            ("[limits]\nheader-time = 1\n", "F:2:1: unknown field `header-time`, expected one of `header-timeout`"),
-            ("listen = [\"localhost\"]\n", "F:1:11: invalid socket address syntax"),
+            (
+                "[limits]\nheader-time = 1\n",
+                "F:2:1: unknown field `header-time`, did you mean `header-timeout`? expected one of",
+            ),
+            ("listen = [\"localhost\"]\n", "F:1:11: \"localhost\" is no address with a port: 127.0.0.1:8080 is one"),
             ("io = \"uring\"\n", "F:1:6: unknown variant `uring`, expected one of `auto`, `sync`"),
             ("workers = 0\n", "F:1:11: invalid value: integer `0`, expected a nonzero usize"),
         ] {

@@ -7,10 +7,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
+use connegd::answer::Answer;
 use connegd::http::request;
 use connegd::resource::Policy;
 use connegd::runtime::connection::{End, Shared, Wire, serve};
-use connegd::answer::Answer;
 use connegd::runtime::{Failure, HostName, Hosts, Inquiry, Limits, Messages, Observer, Phase, Security, Site, Staff};
 use libfuzzer_sys::fuzz_target;
 

@@ -6,7 +6,7 @@
 use std::io::Write;
 use std::net::IpAddr;
 use std::str::FromStr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -75,15 +75,15 @@ impl Entry {
     pub fn begin(
         &mut self,
         format: Format,
-        now: SystemTime,
+        time: Duration,
         client: (IpAddr, bool),
         line: &[u8],
         head: Option<&RequestHead<'_>>,
     ) {
         self.text.clear();
         match format {
-            Format::Combined => self.begin_combined(now, client.0, line, head),
-            Format::Json => self.begin_json(now, client, line, head),
+            Format::Combined => self.begin_combined(time, client.0, line, head),
+            Format::Json => self.begin_json(time, client, line, head),
         }
     }
 
@@ -95,11 +95,11 @@ impl Entry {
         }
     }
 
-    fn begin_combined(&mut self, now: SystemTime, client: IpAddr, line: &[u8], head: Option<&RequestHead<'_>>) {
+    fn begin_combined(&mut self, time: Duration, client: IpAddr, line: &[u8], head: Option<&RequestHead<'_>>) {
         let Entry { text, gap } = self;
         // Writing into a vector cannot fail.
         let _ = write!(text, "{client} - - [");
-        text.extend_from_slice(&clf_date(now));
+        text.extend_from_slice(&clf_date(time));
         text.extend_from_slice(b"] \"");
         push_escaped(text, line);
         text.extend_from_slice(b"\" ");
@@ -127,14 +127,14 @@ impl Entry {
 
     fn begin_json(
         &mut self,
-        now: SystemTime,
+        time: Duration,
         (client, is_secure): (IpAddr, bool),
         line: &[u8],
         head: Option<&RequestHead<'_>>,
     ) {
         let text = &mut self.text;
         let _ = write!(text, "{{\"time\":\"");
-        text.extend_from_slice(&rfc3339(now));
+        text.extend_from_slice(&rfc3339(time));
         let scheme = if is_secure { "https" } else { "http" };
         let _ = write!(text, "\",\"client\":\"{client}\",\"scheme\":\"{scheme}\"");
         let mut words = line.splitn(3, |&byte| byte == b' ');
@@ -227,9 +227,9 @@ fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
-/// A time as the Combined Log Format has it, in UTC: `27/Nov/2026:18:16:27 +0000`.
-fn clf_date(time: SystemTime) -> [u8; 26] {
-    let imf = date::at(since_epoch(time).as_secs());
+/// A time since 1970 as the Combined Log Format has it, in UTC: `27/Nov/2026:18:16:27 +0000`.
+fn clf_date(time: Duration) -> [u8; 26] {
+    let imf = date::at(time.as_secs());
     let mut text = *b"27/Nov/2026:18:16:27 +0000";
     for (to, from) in [(0..2, 5..7), (3..6, 8..11), (7..11, 12..16), (12..20, 17..25)] {
         text[to].copy_from_slice(&imf[from]);
@@ -237,10 +237,9 @@ fn clf_date(time: SystemTime) -> [u8; 26] {
     text
 }
 
-/// A time as RFC 3339 has it, with milliseconds: `2026-11-27T18:16:27.042Z`.
-fn rfc3339(time: SystemTime) -> [u8; 24] {
-    let since = since_epoch(time);
-    let imf = date::at(since.as_secs());
+/// A time since 1970 as RFC 3339 has it, with milliseconds: `2026-11-27T18:16:27.042Z`.
+fn rfc3339(time: Duration) -> [u8; 24] {
+    let imf = date::at(time.as_secs());
     let month = MONTHS.iter().position(|month| *month == &imf[8..11]).map_or(0, |place| place + 1);
     let mut text = *b"2026-11-27T18:16:27.042Z";
     for (to, from) in [(0..4, 12..16), (8..10, 5..7), (11..19, 17..25)] {
@@ -248,16 +247,12 @@ fn rfc3339(time: SystemTime) -> [u8; 24] {
     }
     // Both have the room that they need.
     let _ = write!(&mut text[5..7], "{month:02}");
-    let _ = write!(&mut text[20..23], "{:03}", since.subsec_millis());
+    let _ = write!(&mut text[20..23], "{:03}", time.subsec_millis());
     text
 }
 
 const MONTHS: [&[u8; 3]; 12] =
     [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
-
-fn since_epoch(time: SystemTime) -> Duration {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default()
-}
 
 #[cfg(test)]
 mod tests {
@@ -272,7 +267,7 @@ mod tests {
     fn line(format: Format, request_line: &[u8], head: Option<&RequestHead<'_>>, outcome: Outcome) -> String {
         let mut entry = Entry::default();
         let client = ("2001:db8::1".parse().unwrap(), true);
-        entry.begin(format, UNIX_EPOCH + TIME, client, request_line, head);
+        entry.begin(format, TIME, client, request_line, head);
         let fields = Fields::Stored(b"Vary: negotiate,accept,accept-language\r\n");
         let answer = Answer { status: Status::NotFound, fields, content: Content::None, selected: None };
         let (site, host, took) = (site("x"), HostName::Below((*b"example.com").into()), Duration::from_micros(1234));

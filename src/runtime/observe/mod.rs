@@ -7,8 +7,9 @@ mod syslog;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
+use super::date;
 use super::hosts::{HostNumber, Hosts};
 use super::site::Site;
 use crate::answer::Answer;
@@ -33,14 +34,15 @@ pub struct Observer {
 #[derive(Debug, Default)]
 pub(super) struct Observed {
     entry: Entry,
-    /// When the request was there.
-    began: Option<Instant>,
+    has_begun: bool,
+    /// When that was, by the steady clock, if anybody wants to know.
+    began: u64,
 }
 
 impl Observed {
     /// Whether there is a request that no answer has been given to.
     pub fn has_begun(&self) -> bool {
-        self.began.is_some()
+        self.has_begun
     }
 }
 
@@ -63,12 +65,17 @@ impl Observer {
         line: &[u8],
         head: Option<&RequestHead<'_>>,
     ) {
-        if self.log.is_none() && self.metrics.is_none() {
+        let format = self.log.as_ref().map(|log| log.format());
+        if format.is_none() && self.metrics.is_none() {
             return;
         }
-        observed.began = Some(Instant::now());
-        if let Some(log) = &self.log {
-            observed.entry.begin(log.format(), SystemTime::now(), client, line, head);
+        observed.has_begun = true;
+        // The kernel is asked for the time only where that is told of.
+        let is_timed = self.metrics.is_some() || format == Some(Format::Json);
+        observed.began = if is_timed { date::steady() } else { 0 };
+        if let Some(format) = format {
+            let time = if format == Format::Json { date::time_at(observed.began) } else { date::time() };
+            observed.entry.begin(format, time, client, line, head);
         }
     }
 
@@ -82,8 +89,11 @@ impl Observer {
         outcome: Outcome,
         hosts: &Hosts,
     ) {
-        let Some(began) = observed.began.take() else { return };
-        let took = began.elapsed();
+        if !std::mem::take(&mut observed.has_begun) {
+            return;
+        }
+        let is_timed = observed.began > 0;
+        let took = Duration::from_nanos(if is_timed { date::steady().saturating_sub(observed.began) } else { 0 });
         if let Some(metrics) = &self.metrics {
             metrics.count(answer, host, outcome.bytes, took);
         }
