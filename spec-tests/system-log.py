@@ -159,7 +159,7 @@ def check_all(check, work):
         # Every ten seconds, if there is something to be said.
         found = split(last.recv(65536))
         check("and is told how many lines were lost", found and found[:2] == (DAEMON, ERROR)
-              and found[3].startswith("50 lines of the access log were lost: "), found)
+              and found[3].startswith("lines of the access log are lost, 50 so far: "), found)
         last.close()
 
     kept = keeper()

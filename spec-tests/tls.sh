@@ -217,7 +217,7 @@ done
 check "negotiated: SVG" "200 1.1 image/svg+xml" "$(got -H 'Accept: image/svg+xml; q=1, image/*; q=0.5' "$url/2005/chart")"
 check "negotiated: 406" "406 1.1 text/html; charset=utf-8" "$(got -H 'Accept: text/html' "$url/2005/chart")"
 check "--http2 falls back" "200 1.1 image/png" "$(got --http2 "$url/2005/chart.png")"
-check "--http1.0" "200 1.1 image/png" "$(got --http1.0 --no-alpn "$url/2005/chart.png")"
+check "--http1.0" "200 1.1 image/png" "$(got --http1.0 "$url/2005/chart.png")"
 check "--compressed" 200 "$(ask --compressed -o "$work/content" -w '%{http_code}' "$url/style")"
 check "--compressed: its bytes" "$(sha256sum <"$work/site/style.css")" "$(sha256sum <"$work/content")"
 check "a range" 206 "$(ask -r 20000000-20099999 -o "$work/content" -w '%{http_code}' "$url/large.bin")"

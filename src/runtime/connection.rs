@@ -18,13 +18,13 @@ use super::limits::Limits;
 use super::messages::Messages;
 use super::observe::{Observed, Observer, Outcome};
 use super::phase::Phase;
+use super::security::Security;
 use super::site::Site;
-use super::tls::Tls;
 use crate::answer::{self, Answer, Content, Memory, Part};
+use crate::http::Status;
 use crate::http::content::Skipper;
 use crate::http::request::{self, Method, Parsed, RequestHead};
-use crate::http::response::{self, Connection, push_field};
-use crate::http::{Status, target};
+use crate::http::response::{self, Connection};
 use crate::sys;
 
 /// Contents up to this length in bytes are copied behind their head and leave with it in one write; longer ones are sent
@@ -56,69 +56,6 @@ pub struct Shared {
     pub security: Security,
     /// Whether the server is about to end: each connection closes after the answer it is at.
     pub stopping: Arc<AtomicBool>,
-}
-
-/// How secure connections are that come in at one place.
-#[derive(Clone, Debug, Default)]
-pub struct Security {
-    /// How they are made so; `None` if they are not.
-    pub tls: Option<Arc<Tls>>,
-    /// What those get that are not.
-    pub plain: Plain,
-    /// What the Strict-Transport-Security field of answers over secure ones says (RFC 6797), if it is sent.
-    pub hsts: Option<String>,
-}
-
-/// What becomes of requests that are not secure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Plain {
-    /// They are answered.
-    #[default]
-    Answered,
-    /// They are sent on to HTTPS, at this port.
-    SentOn(u16),
-    /// They are refused: this is a port for HTTPS.
-    Refused,
-}
-
-/// What is said to who speaks plainly where that is of no use.
-const SECURE_ONLY: &[u8] = b"This port speaks HTTPS only.\n";
-
-/// The port of HTTPS where none is said.
-const HTTPS: u16 = 443;
-
-impl Plain {
-    /// What a request gets that is not secure, unless it is answered as any other.
-    fn answer(self, head: &RequestHead<'_>) -> Option<Answer<'static>> {
-        match self {
-            Plain::Answered => None,
-            Plain::Refused => {
-                let mut fields = Vec::new();
-                push_field(&mut fields, "Content-Type", b"text/plain");
-                Some(Answer::made(Status::BadRequest, fields, SECURE_ONLY.to_vec()).to(head.method))
-            }
-            Plain::SentOn(_) if head.host.is_empty() => Some(answer::rejection(None, Status::BadRequest, Some(head))),
-            Plain::SentOn(port) => {
-                let mut location = b"https://".to_vec();
-                location.extend_from_slice(without_port(head.host));
-                if port != HTTPS {
-                    location.extend_from_slice(format!(":{port}").as_bytes());
-                }
-                location.extend_from_slice(target::path_and_query(head.target));
-                let mut fields = Vec::new();
-                push_field(&mut fields, "Location", &location);
-                Some(Answer::made(Status::PermanentRedirect, fields, Vec::new()))
-            }
-        }
-    }
-}
-
-/// A host without its port.
-fn without_port(authority: &[u8]) -> &[u8] {
-    match authority.iter().rposition(|&byte| byte == b':') {
-        Some(colon) if authority[colon..].iter().skip(1).all(u8::is_ascii_digit) => &authority[..colon],
-        _ => authority,
-    }
 }
 
 impl Shared {
@@ -375,10 +312,10 @@ impl<'s, W: Wire> Session<'s, W> {
         })
     }
 
-    /// What is to be done once the desk has answered. What it is asked for has no coroutine's time to cost.
+    /// What is to be done once the desk has answered.
     fn consult<'w>(&mut self, inquiry: Inquiry, exchange: Exchange<'w>) -> io::Result<Exchange<'w>> {
         let Some(desk) = &self.shared.desk else { return Ok(exchange) };
-        // Nobody's answer waits for that.
+        // What is answered already does not wait for that.
         self.flush()?;
         let answer = self.wire.consult(desk, inquiry)?;
         self.wire.enter(Phase::Answering);

@@ -11,7 +11,7 @@ use may::io::WaitIoWaker;
 use rustix::net::SendFlags;
 
 use super::confine;
-use super::connection::{self, End, Security, Shared, Wire};
+use super::connection::{self, End, Shared, Wire};
 use super::connections::{Connections, Remaining};
 use super::date;
 use super::desk::{Desk, Staff};
@@ -23,6 +23,7 @@ use super::messages::Messages;
 use super::observe::Observer;
 use super::overview::Overview;
 use super::phase::Phase;
+use super::security::Security;
 use super::socket::Socket;
 use super::tls::Session;
 use super::waiting_room::{Admitted, WaitingRoom};
