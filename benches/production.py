@@ -14,7 +14,9 @@ stands in compare.py. For a page with fields as Chrome sends them, which is more
 
 The questions tls-small (the image, on connections that are kept), tls-large (1 MB) and tls-connect (a connection and a full handshake for
 each request; of both servers with the same certificate for P-256) compare each server's TLS with itself without, and with the other; wrk
-asks. The question "sandbox" is the image again, with and without rights given up.
+asks. The question "sandbox" is the image again, with and without rights given up. The question "handshakes" is another: a client that only
+ever begins them, with a whole ClientHello and nothing after it; what each attempt costs the server, with and without its bound, and
+the client (a program in C or Rust would pay its system time only).
 
 Logs are written to a file on the disk that --work lies on, and each is counted afterwards: a line for each answer, or it is said how
 many are missing.
@@ -25,7 +27,10 @@ missing.
 
 import argparse
 import contextlib
+import os
 import re
+import socket
+import ssl
 import statistics
 import sys
 import tempfile
@@ -42,7 +47,7 @@ from servers import HOST, Missing, Wrong  # noqa: E402
 SITE = Path(__file__).parent.parent / "fixtures/sites/chart"
 TLS = Path(__file__).parent.parent / "fixtures/tls"
 QUESTIONS = {"logs": "chart", "browser": "browser", "sandbox": "chart", "tls-small": "chart", "tls-large": "large",
-             "tls-connect": "connect"}
+             "tls-connect": "connect", "handshakes": None}
 
 
 def access_log(command, log, how):
@@ -164,6 +169,41 @@ def measure(name, programs, options):
     return samples
 
 
+def hello():
+    """A ClientHello, as a client of today sends it."""
+    context = ssl.create_default_context()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(incoming, outgoing, server_hostname="localhost").do_handshake()
+    return outgoing.read()
+
+
+def measure_handshakes(programs, options):
+    first, attempts = hello(), 200 if options.smoke else 3000
+    print("| | server, µs an attempt | client, µs of its own and of the system for it |\n|---|---|---|")
+    with tempfile.TemporaryDirectory(dir=options.work) as directory:
+        work = Path(directory)
+        site = compare.Site(programs, servers.readable_copy(SITE, work / "site"))
+        for name, bound in (("no bound", "0"), ("100 in ten seconds", "100")):
+            command = [programs["connegd"], "--listen", f"{HOST}:0", "--workers", "1", "--max-failed-handshakes", bound,
+                       "--tls-cert", TLS / "localhost.pem", "--tls-key", TLS / "localhost.key", site.packed]
+            server = servers.Server(name, command, work, options.server_core, None)
+            try:
+                wait_for_tls(server)
+                before, own = servers.cpu_seconds(server.process.pid), os.times()
+                for _ in range(attempts):
+                    with socket.create_connection((HOST, server.port)) as attempt, contextlib.suppress(OSError):
+                        attempt.sendall(first)
+                        attempt.shutdown(socket.SHUT_WR)
+                        while attempt.recv(65536):
+                            pass
+                used, spent = servers.cpu_seconds(server.process.pid) - before, os.times()
+            finally:
+                server.stop()
+            print(f"| {name} | {used / attempts * 1e6:.0f} | {(spent.user - own.user) / attempts * 1e6:.0f} "
+                  f"and {(spent.system - own.system) / attempts * 1e6:.0f} |")
+
+
 def report(samples):
     names = list(dict.fromkeys(sample["server"] for sample in samples))
     rounds = sorted({sample["round"] for sample in samples})
@@ -203,6 +243,9 @@ def main():
                     print(f"\n{name}: left out, wrk is missing")
                     continue
                 print(f"\n{name}\n")
+                if name == "handshakes":
+                    measure_handshakes(programs, options)
+                    continue
                 report(measure(name, programs, options))
         except Missing as error:
             print(f"production.py: {error}", file=sys.stderr)
