@@ -84,6 +84,8 @@ pub struct Hosts {
     table: ArcSwap<Table>,
     /// All names that there ever were, in the order of their numbers. Held by who changes the table.
     names: Mutex<IndexSet<HostName>>,
+    /// The same as they are shown, for those who serve: they wait for nobody.
+    shown: ArcSwap<Vec<Box<str>>>,
     swaps: AtomicU64,
     refusals: AtomicU64,
 }
@@ -162,6 +164,11 @@ impl Hosts {
         names.get_index(number.0 as usize).cloned()
     }
 
+    /// Lets `body` see how the name is shown that a number stands for.
+    pub(super) fn with_shown<T>(&self, number: HostNumber, body: impl FnOnce(&str) -> T) -> Option<T> {
+        self.shown.load().get(number.0 as usize).map(|shown| body(shown))
+    }
+
     /// How often a host was given another site.
     pub fn swaps(&self) -> u64 {
         self.swaps.load(Ordering::Relaxed)
@@ -204,6 +211,9 @@ impl Hosts {
                     changed.get_or_insert_with(|| Table::clone(&current)).insert(name, host);
                 }
             }
+        }
+        if self.shown.load().len() < names.len() {
+            self.shown.store(Arc::new(names.iter().map(|name| name.to_string().into()).collect()));
         }
         if let Some(table) = changed {
             self.table.store(Arc::new(table));

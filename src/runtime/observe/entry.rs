@@ -14,7 +14,6 @@ use super::{Outcome, microseconds};
 use crate::answer::Answer;
 use crate::http::request::RequestHead;
 use crate::http::response::field_value;
-use crate::runtime::HostName;
 use crate::runtime::date;
 use crate::runtime::site::Site;
 
@@ -52,7 +51,7 @@ pub(super) struct Answered<'a> {
     /// What it came from.
     pub site: Option<&'a Site>,
     /// The name that the site is served under.
-    pub host: Option<&'a HostName>,
+    pub host: Option<&'a str>,
     pub outcome: Outcome,
     pub took: Duration,
 }
@@ -149,6 +148,8 @@ impl Entry {
     }
 }
 
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 fn end_json(text: &mut Vec<u8>, answered: &Answered<'_>) {
     let Answered { answer, site, host, outcome, took } = answered;
     let took = microseconds(*took);
@@ -157,11 +158,13 @@ fn end_json(text: &mut Vec<u8>, answered: &Answered<'_>) {
         text.extend_from_slice(b",\"aborted\":true");
     }
     if let Some(host) = host {
-        let _ = write!(text, ",\"site\":\"{host}\"");
+        push_text(text, "site", Some(host.as_bytes()));
     }
     if let Some(site) = site {
         text.extend_from_slice(b",\"build\":\"");
-        site.webroot().build_id().iter().for_each(|byte| drop(write!(text, "{byte:02x}")));
+        for byte in site.webroot().build_id() {
+            text.extend([byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]));
+        }
         text.push(b'"');
     }
     if let Some(variant) = answer.selected.as_ref().map(|stored| stored.variant()) {
@@ -197,7 +200,9 @@ fn push_negotiated(text: &mut Vec<u8>, vary: &[u8]) {
 /// A member whose value is text; nothing if there is none. Bytes that are not UTF-8 are shown as U+FFFD.
 fn push_text(text: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
     let Some(value) = value else { return };
-    let _ = write!(text, ",\"{name}\":");
+    for piece in [",\"", name, "\":"] {
+        text.extend_from_slice(piece.as_bytes());
+    }
     let value = String::from_utf8_lossy(&value[..value.len().min(LONGEST)]);
     // Writing text into a vector cannot fail.
     let _ = serde_json::to_writer(text, &value);
@@ -270,8 +275,8 @@ mod tests {
         entry.begin(format, TIME, client, request_line, head);
         let fields = Fields::Stored(b"Vary: negotiate,accept,accept-language\r\n");
         let answer = Answer { status: Status::NotFound, fields, content: Content::None, selected: None };
-        let (site, host, took) = (site("x"), HostName::Below((*b"example.com").into()), Duration::from_micros(1234));
-        entry.end(format, &Answered { answer: &answer, site: Some(&site), host: Some(&host), outcome, took });
+        let (site, host, took) = (site("x"), "*.example.com", Duration::from_micros(1234));
+        entry.end(format, &Answered { answer: &answer, site: Some(&site), host: Some(host), outcome, took });
         String::from_utf8(entry.line().to_vec()).expect("what is written down is text")
     }
 

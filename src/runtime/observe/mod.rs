@@ -98,10 +98,13 @@ impl Observer {
             metrics.count(answer, host, outcome.bytes, took);
         }
         if let Some(log) = &self.log {
-            // Which of its names a host has is looked up only where it is written down.
-            let named = (log.format() == Format::Json).then(|| host.and_then(|host| hosts.name_of(host))).flatten();
-            let answered = Answered { answer, site, host: named.as_ref(), outcome, took };
-            observed.entry.end(log.format(), &answered);
+            let format = log.format();
+            let mut end = |host: Option<&str>| {
+                observed.entry.end(format, &Answered { answer, site, host, outcome, took });
+            };
+            if host.and_then(|number| hosts.with_shown(number, |shown| end(Some(shown)))).is_none() {
+                end(None);
+            }
             log.write(observed.entry.line());
         }
     }
