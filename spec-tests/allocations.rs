@@ -10,9 +10,12 @@ use std::hint::black_box;
 use std::path::Path;
 
 use connegd::answer::{Content, answer};
-use connegd::build::{self, Config, Options, Report};
 use connegd::http::request::{self, Limits, Parsed};
 use connegd::webroot::Mapped;
+use packed::packed;
+
+#[path = "support/packed.rs"]
+mod packed;
 
 /// The system's allocator, and what it was asked for: how often, and for how many bytes.
 struct Counting;
@@ -58,16 +61,6 @@ fn counted<T>(work: impl FnOnce() -> T) -> (T, usize, usize) {
     let result = black_box(work());
     let (calls_after, bytes_after) = COUNTED.get();
     (result, calls_after - calls, bytes_after - bytes)
-}
-
-struct Quiet;
-impl Report for Quiet {}
-
-fn packed(site: &Path) -> Mapped {
-    let file = tempfile::tempfile().expect("a temporary file");
-    let options = Options { negotiate: true, config: Config::of_site(site).expect("a configuration") };
-    build::pack(site, &file, &options, None, &Quiet).expect("a webroot");
-    Mapped::from_file(file).expect("a sound webroot")
 }
 
 fn chart() -> Mapped {

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 """What a browser sees of a site that connegd serves.
 
     cargo build --release --bins
@@ -38,6 +38,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from environment import Missing
+from served import Checks
+
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "fixtures" / "sites" / "chart"
 KEYS = ROOT / "fixtures" / "tls"
@@ -48,10 +51,6 @@ ARGUMENTS = [
 ]
 # Without this a proxy from the environment would be asked for the loopback.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-class Missing(Exception):
-    """A program is missing or did not start: exit status 2."""
 
 
 def program(name, *places):
@@ -256,19 +255,6 @@ def check_derived(check, browser, site):
             f"done((await fetch('/photo', {{headers: {{accept: '{accept}'}}}})).headers.get('content-type'))")
         check(f"who accepts {accept} gets {expected}", kind == expected, kind)
     check_direct(check, browser, site, "/photo", ["image/avif"])
-
-
-class Checks:
-    def __init__(self):
-        self.passed = self.failed = 0
-
-    def __call__(self, what, right, found):
-        if right:
-            self.passed += 1
-            print(f"ok    {what}")
-        else:
-            self.failed += 1
-            print(f"FAIL  {what}: {found}")
 
 
 def check_home(check, browser, language):

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use connegd::answer::explain::explain;
-use connegd::build::{self, Config, Options, Report};
 use connegd::http::Status;
 use connegd::http::request::{RequestHead, join_field};
 use connegd::ops::explain::{Page, Subject, page};
@@ -20,16 +19,7 @@ use proptest::prelude::*;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 use crate::support::Workshop;
-
-struct Quiet;
-impl Report for Quiet {}
-
-fn packed(site: &Path) -> Mapped {
-    let file = tempfile::tempfile().expect("a temporary file");
-    let options = Options { negotiate: true, config: Config::of_site(site).expect("a configuration") };
-    build::pack(site, &file, &options, None, &Quiet).expect("a webroot");
-    Mapped::from_file(file).expect("a sound webroot")
-}
+use crate::support::packed::packed;
 
 fn fixture(name: &str) -> Mapped {
     packed(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sites").join(name))

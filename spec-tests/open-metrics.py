@@ -31,7 +31,7 @@ import urllib.request
 from pathlib import Path
 
 from environment import ROOT, Missing, enter, run
-from served import CONNEGD, MKROOT
+from served import CONNEGD, MKROOT, Checks
 
 if __name__ == "__main__":
     enter("open-metrics")
@@ -40,19 +40,6 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 KEYS = ROOT / "fixtures" / "tls"
 PAGE = ROOT / "docs" / "operating.md"
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-class Checks:
-    def __init__(self):
-        self.passed = self.failed = 0
-
-    def __call__(self, what, right, found=""):
-        if right:
-            self.passed += 1
-            print(f"ok    {what}")
-        else:
-            self.failed += 1
-            print(f"FAIL  {what}: {found}")
 
 
 class Server:

@@ -1,4 +1,4 @@
-"""Sites that mkroot packs and connegd serves, for programs that look at what was derived."""
+"""Sites that mkroot packs and connegd serves, for programs that look at them from outside, and the count of what these find."""
 
 import contextlib
 import os
@@ -11,6 +11,21 @@ from environment import TARGET, Missing
 MKROOT = os.environ.get("MKROOT", str(TARGET / "release" / "mkroot"))
 CONNEGD = os.environ.get("CONNEGD", str(TARGET / "release" / "connegd"))
 RUST_DOC = Path("/usr/share/doc/rust-doc/html")
+
+
+class Checks:
+    """Says what passed and what did not, and counts both."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def __call__(self, what, right, found=""):
+        if right:
+            self.passed += 1
+            print(f"ok    {what}")
+        else:
+            self.failed += 1
+            print(f"FAIL  {what}: {found}")
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ import urllib.request
 from pathlib import Path
 
 from environment import Missing, run
-from served import CONNEGD, MKROOT
+from served import CONNEGD, MKROOT, Checks
 
 PLACE = Path("/dev/log")
 # The rest of /dev that a server may want.
@@ -36,19 +36,6 @@ DEVICES = ["null", "zero", "full", "random", "urandom"]
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 DAEMON, LOCAL6 = 3, 22
 ERROR, INFO = 3, 6
-
-
-class Checks:
-    def __init__(self):
-        self.passed = self.failed = 0
-
-    def __call__(self, what, right, found=""):
-        if right:
-            self.passed += 1
-            print(f"ok    {what}")
-        else:
-            self.failed += 1
-            print(f"FAIL  {what}: {found}")
 
 
 def keeper():

@@ -1,6 +1,7 @@
 //! Running the two programs: sites made on the spot, servers on free ports, requests as raw bytes.
 
 pub mod manager;
+pub mod packed;
 pub mod random;
 pub mod table;
 

@@ -1,22 +1,20 @@
 //! Where messages are written, and how: for a person at a terminal, with dates to a file, with priorities to the system's log,
 //! as JSON for a program.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use log::Level;
 use serde::Serialize;
 
 use crate::http::date;
-use crate::runtime::{Destination, Format, Syslog};
+use crate::runtime::{Destination, Format, Syslog, open_log};
 
 /// Facility daemon (RFC 5424, section 6.2.1).
 const FACILITY: u32 = 3;
-/// Where there is nothing to read of it, the log can be read by who owns it and by its group.
-const MODE: u32 = 0o640;
 
 /// A log of messages.
 #[derive(Debug)]
@@ -55,7 +53,7 @@ impl ErrorLog {
         let sink = match destination {
             Destination::Stdout if is_journal() => Sink::JournalOnStderr,
             Destination::Stdout => Sink::Stderr,
-            Destination::File(path) => Sink::File(path.clone(), open(path)?),
+            Destination::File(path) => Sink::File(path.clone(), open_log(path)?),
             Destination::Syslog => Sink::Syslog(Syslog::connect(FACILITY)?),
         };
         Ok(ErrorLog { sink, format })
@@ -64,7 +62,7 @@ impl ErrorLog {
     /// Opens the file anew, which somebody may have renamed; else goes on with the former.
     pub fn reopen(&mut self) {
         if let Sink::File(path, file) = &mut self.sink {
-            match open(path) {
+            match open_log(path) {
                 Ok(new) => *file = new,
                 Err(error) => {
                     let what =
@@ -109,10 +107,6 @@ impl ErrorLog {
             Sink::Syslog(syslog) => syslog.send(severity(level), text.as_bytes()),
         };
     }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(MODE).open(path)
 }
 
 /// The message with its further lines indented. Control characters, which names of files can hold, are shown instead of sent

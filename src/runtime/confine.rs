@@ -53,9 +53,10 @@ pub fn become_user(user: &User) -> Result<(), String> {
     became.and_then(|()| unistd::setuid(user.uid)).map_err(|error| error.desc().to_lowercase())
 }
 
-/// Gives up, for all threads, and at the price of some nanoseconds for every call that they make, calls that this server never makes and that whoever takes it over would want first: to run
-/// other programs, to look into other processes, to change what is mounted, to load code into the kernel. They fail as if it
-/// were not permitted. Nothing that this process runs can have more rights than it.
+/// Gives up, for all threads, calls that this server never makes and that whoever takes it over would want first: to run
+/// other programs, to look into other processes, to change what is mounted, to load code into the kernel. They fail as if
+/// it were not permitted. Nothing that this process runs can have more rights than it. The price are some nanoseconds for
+/// every call that any thread makes.
 ///
 /// # Errors
 ///

@@ -293,7 +293,7 @@ impl<'s, W: Wire> Session<'s, W> {
             Parsed::NeedMore => Ok(None),
             Parsed::Reject(status) => Err(status),
             Parsed::Head(head, length) => {
-                shared.observer.begin(observed, (wire.client(), wire.is_secure()), first_line(received), Some(&head));
+                shared.observer.begin(observed, (wire.client(), wire.is_secure()), received, Some(&head));
                 if !wire.is_secure()
                     && let Some(answer) = shared.security.plain.answer(&head)
                 {
@@ -410,9 +410,9 @@ impl<'s, W: Wire> Session<'s, W> {
         let exchange = Exchange { host: None, site: None, answer, connection, content, expectation };
         // Of one that was understood so far more is known already.
         if !self.observed.has_begun() {
-            let line = first_line(&self.input[self.start.min(self.input.len())..]);
+            let received = &self.input[self.start.min(self.input.len())..];
             let client = (self.wire.client(), self.wire.is_secure());
-            self.shared.observer.begin(&mut self.observed, client, line, None);
+            self.shared.observer.begin(&mut self.observed, client, received, None);
         }
         self.push(&exchange, connection)
     }
@@ -573,11 +573,6 @@ fn exchange_of<'w>(shared: &Shared, head: &RequestHead<'_>, answer: Answer<'w>) 
         (true, _) => Expectation::Answer,
     };
     Exchange { host: None, site: None, answer, connection, content: head.content, expectation }
-}
-
-/// The first line of a head, without its end.
-fn first_line(head: &[u8]) -> &[u8] {
-    head.split(|&byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default()
 }
 
 thread_local! {

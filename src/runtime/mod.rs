@@ -33,7 +33,7 @@ pub use io::{Failure, Model, Transferred};
 pub use limits::{Limits, Means, most_webroots, raise_descriptors};
 pub use listener::Listener;
 pub use messages::Messages;
-pub use observe::{AccessLog, BOUNDS, Destination, Format, Metrics, Observer, Syslog, Times, Total};
+pub use observe::{AccessLog, BOUNDS, Destination, Format, Metrics, Observer, Syslog, Times, Total, open_log};
 pub use overview::{Census, Overview};
 pub use phase::Phase;
 pub use security::{Plain, Security};

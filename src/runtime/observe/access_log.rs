@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
@@ -250,7 +250,7 @@ impl Sink {
     fn open(destination: &Destination) -> io::Result<Sink> {
         Ok(match destination {
             Destination::Stdout => Sink::Stream(Box::new(io::stdout())),
-            Destination::File(path) => Sink::Stream(Box::new(open_file(path)?)),
+            Destination::File(path) => Sink::Stream(Box::new(open_log(path)?)),
             Destination::Syslog => Sink::Syslog(Syslog::connect(FACILITY)?),
         })
     }
@@ -280,7 +280,12 @@ impl Sink {
     }
 }
 
-fn open_file(path: &PathBuf) -> io::Result<File> {
+/// Opens a log at `path`, to write at its end; makes it if it is not there.
+///
+/// # Errors
+///
+/// Those of the file system.
+pub fn open_log(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(MODE).open(path)
 }
 

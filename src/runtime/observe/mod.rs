@@ -15,7 +15,7 @@ use super::site::Site;
 use crate::answer::Answer;
 use crate::http::request::RequestHead;
 use crate::sys;
-pub use access_log::{AccessLog, Destination};
+pub use access_log::{AccessLog, Destination, open_log};
 pub use entry::Format;
 use entry::{Answered, Entry};
 pub use metrics::{BOUNDS, Metrics, Times, Total};
@@ -56,13 +56,13 @@ pub(super) struct Outcome {
 }
 
 impl Observer {
-    /// Begins to see to a request of a `client`, who has come over TLS or not: `line` is its first line as it came, `head` what was
-    /// understood of it.
+    /// Begins to see to a request of a `client`, who has come over TLS or not: it is what was `received`, `head` what was understood of
+    /// it.
     pub(super) fn begin(
         &self,
         observed: &mut Observed,
         client: (IpAddr, bool),
-        line: &[u8],
+        received: &[u8],
         head: Option<&RequestHead<'_>>,
     ) {
         let format = self.log.as_ref().map(|log| log.format());
@@ -75,7 +75,7 @@ impl Observer {
         observed.began = if is_timed { date::steady() } else { 0 };
         if let Some(format) = format {
             let time = if format == Format::Json { date::time_at(observed.began) } else { date::time() };
-            observed.entry.begin(format, time, client, line, head);
+            observed.entry.begin(format, time, client, first_line(received), head);
         }
     }
 
@@ -108,6 +108,11 @@ impl Observer {
             log.write(observed.entry.line());
         }
     }
+}
+
+/// The first line of a head, without its end.
+fn first_line(head: &[u8]) -> &[u8] {
+    head.split(|&byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default()
 }
 
 /// Where a worker's share is found among so many; what is no worker has that of the first.
