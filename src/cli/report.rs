@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::http::Status;
 use crate::http::response::field_lines;
-use crate::webroot::{Negotiated, Run, StoredVariant, Target, Webroot};
+use crate::webroot::{Negotiated, Run, StoredVariant, Target, Webroot, hexadecimal};
 
 /// A webroot's contents.
 #[derive(Debug, Serialize)]
@@ -171,11 +171,4 @@ fn listed_variant(stored: &StoredVariant<'_>) -> ListedVariant {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }

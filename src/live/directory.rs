@@ -510,11 +510,11 @@ impl Directory {
             // The host goes on under this name; should the other come back, it is as good as new.
             (entry.served, entry.seen) = (None, None);
         }
-        if self.announces {
-            let build: String = mapped.webroot().build_id()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-            self.say(name, &format!("serving build {build}, {} resources", mapped.webroot().resources().len()));
-        }
         let site = Arc::new(Site::new(mapped, self.path.join(name).display().to_string()));
+        if self.announces {
+            let (build, resources) = (&site.build()[..8], site.webroot().resources().len());
+            self.say(name, &format!("serving build {build}, {resources} resources"));
+        }
         if let Some(scrubber) = &self.scrubber {
             scrubber.add(&site);
         }

@@ -149,7 +149,7 @@ impl Operations {
             Some(ListedSite {
                 host: host.to_string(),
                 name: site.name().to_string(),
-                build: webroot.build_id().iter().map(|byte| format!("{byte:02x}")).collect(),
+                build: site.build().to_string(),
                 opened: site.since().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
                 age_seconds: now.duration_since(site.since()).map_or(0, |age| age.as_secs()),
                 resources: webroot.resources().len(),

@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use super::messages::Messages;
 use crate::answer::{Answer, Content, Part};
 use crate::http::Status;
-use crate::webroot::{Mapped, Webroot};
+use crate::webroot::{Mapped, Webroot, hexadecimal};
 
 /// A webroot that answers for one or several hosts. It lives until the last answer from it is on its way.
 #[derive(Debug)]
@@ -24,6 +24,7 @@ pub struct Site {
     since: SystemTime,
     mapped: Mapped,
     name: String,
+    build: String,
     /// Bits of [`WITHDRAWN`] and [`DAMAGED`].
     state: AtomicU8,
     /// Contents that are not what they should be, as ranges of the file in bytes.
@@ -54,6 +55,7 @@ impl Site {
         Site {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             since: SystemTime::now(),
+            build: hexadecimal(&mapped.webroot().build_id()),
             mapped,
             name: name.into(),
             state: AtomicU8::new(0),
@@ -77,6 +79,11 @@ impl Site {
     /// What messages call it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The build of the webroot, in hexadecimal.
+    pub fn build(&self) -> &str {
+        &self.build
     }
 
     /// The webroot.

@@ -86,3 +86,12 @@ pub use mapped::{Mapped, OpenFileError};
 pub use reader::{
     Alternatives, Derivation, Layout, Negotiated, OpenError, Outcome, Resource, Run, StoredVariant, Target, Webroot,
 };
+
+/// A digest as it is shown.
+pub fn hexadecimal(digest: &[u8]) -> String {
+    digest
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}

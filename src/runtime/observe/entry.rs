@@ -96,8 +96,8 @@ impl Entry {
 
     fn begin_combined(&mut self, time: Duration, client: IpAddr, line: &[u8], head: Option<&RequestHead<'_>>) {
         let Entry { text, gap } = self;
-        // Writing into a vector cannot fail.
-        let _ = write!(text, "{client} - - [");
+        push_address(text, client);
+        text.extend_from_slice(b" - - [");
         text.extend_from_slice(&clf_date(time));
         text.extend_from_slice(b"] \"");
         push_escaped(text, line);
@@ -114,12 +114,13 @@ impl Entry {
     fn end_combined(&mut self, answered: &Answered<'_>) {
         let Entry { text, gap } = self;
         let behind = text.len();
-        let code = answered.answer.status.code();
+        push_number(text, answered.answer.status.code());
+        text.push(b' ');
         // Apache's %b is a dash where nothing was sent.
-        let _ = match answered.outcome.bytes {
-            0 => write!(text, "{code} -"),
-            bytes => write!(text, "{code} {bytes}"),
-        };
+        match answered.outcome.bytes {
+            0 => text.push(b'-'),
+            bytes => push_number(text, bytes),
+        }
         let length = text.len() - behind;
         text[*gap..].rotate_right(length);
     }
@@ -132,10 +133,12 @@ impl Entry {
         head: Option<&RequestHead<'_>>,
     ) {
         let text = &mut self.text;
-        let _ = write!(text, "{{\"time\":\"");
+        text.extend_from_slice(b"{\"time\":\"");
         text.extend_from_slice(&rfc3339(time));
-        let scheme = if is_secure { "https" } else { "http" };
-        let _ = write!(text, "\",\"client\":\"{client}\",\"scheme\":\"{scheme}\"");
+        text.extend_from_slice(b"\",\"client\":\"");
+        push_address(text, client);
+        let scheme: &[u8] = if is_secure { b"\",\"scheme\":\"https\"" } else { b"\",\"scheme\":\"http\"" };
+        text.extend_from_slice(scheme);
         let mut words = line.splitn(3, |&byte| byte == b' ');
         for (name, word) in [("method", words.next()), ("target", words.next()), ("protocol", words.next())] {
             push_text(text, name, word);
@@ -148,12 +151,17 @@ impl Entry {
     }
 }
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
-
 fn end_json(text: &mut Vec<u8>, answered: &Answered<'_>) {
     let Answered { answer, site, host, outcome, took } = answered;
-    let took = microseconds(*took);
-    let _ = write!(text, ",\"status\":{},\"bytes\":{},\"duration_us\":{took}", answer.status.code(), outcome.bytes);
+    let numbers = [
+        (&b",\"status\":"[..], answer.status.code().into()),
+        (b",\"bytes\":", outcome.bytes),
+        (b",\"duration_us\":", microseconds(*took)),
+    ];
+    for (name, number) in numbers {
+        text.extend_from_slice(name);
+        push_number(text, number);
+    }
     if !outcome.is_whole {
         text.extend_from_slice(b",\"aborted\":true");
     }
@@ -161,11 +169,7 @@ fn end_json(text: &mut Vec<u8>, answered: &Answered<'_>) {
         push_text(text, "site", Some(host.as_bytes()));
     }
     if let Some(site) = site {
-        text.extend_from_slice(b",\"build\":\"");
-        for byte in site.webroot().build_id() {
-            text.extend([byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]));
-        }
-        text.push(b'"');
+        push_text(text, "build", Some(site.build().as_bytes()));
     }
     if let Some(variant) = answer.selected.as_ref().map(|stored| stored.variant()) {
         push_text(text, "variant", Some(variant.file_name));
@@ -181,18 +185,20 @@ fn end_json(text: &mut Vec<u8>, answered: &Answered<'_>) {
 /// The dimensions that were negotiated, which are those of the fields that the answer varies by.
 fn push_negotiated(text: &mut Vec<u8>, vary: &[u8]) {
     text.extend_from_slice(b",\"negotiated\":[");
-    let mut separator = "";
+    let start = text.len();
     for name in vary.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
         let dimension = match name.len() {
-            6 if name.eq_ignore_ascii_case(b"accept") => "type",
-            9 if name.eq_ignore_ascii_case(b"negotiate") => "transparent",
-            14 if name.eq_ignore_ascii_case(b"accept-charset") => "charset",
-            15 if name.eq_ignore_ascii_case(b"accept-language") => "language",
-            15 if name.eq_ignore_ascii_case(b"accept-encoding") => "coding",
+            6 if name.eq_ignore_ascii_case(b"accept") => &b"\"type\""[..],
+            9 if name.eq_ignore_ascii_case(b"negotiate") => b"\"transparent\"",
+            14 if name.eq_ignore_ascii_case(b"accept-charset") => b"\"charset\"",
+            15 if name.eq_ignore_ascii_case(b"accept-language") => b"\"language\"",
+            15 if name.eq_ignore_ascii_case(b"accept-encoding") => b"\"coding\"",
             _ => continue,
         };
-        let _ = write!(text, "{separator}\"{dimension}\"");
-        separator = ",";
+        if text.len() > start {
+            text.push(b',');
+        }
+        text.extend_from_slice(dimension);
     }
     text.push(b']');
 }
@@ -203,14 +209,42 @@ fn push_text(text: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
     for piece in [",\"", name, "\":"] {
         text.extend_from_slice(piece.as_bytes());
     }
-    let value = String::from_utf8_lossy(&value[..value.len().min(LONGEST)]);
-    // Writing text into a vector cannot fail.
-    let _ = serde_json::to_writer(text, &value);
+    let value = &value[..value.len().min(LONGEST)];
+    if are_plain(value) {
+        text.push(b'"');
+        text.extend_from_slice(value);
+        text.push(b'"');
+    } else {
+        // Writing text into a vector cannot fail.
+        let _ = serde_json::to_writer(text, &String::from_utf8_lossy(value));
+    }
+}
+
+fn push_number(text: &mut Vec<u8>, number: impl itoa::Integer) {
+    text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+fn push_address(text: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            for (place, octet) in address.octets().into_iter().enumerate() {
+                if place > 0 {
+                    text.push(b'.');
+                }
+                push_number(text, octet);
+            }
+        }
+        // Writing into a vector cannot fail.
+        IpAddr::V6(address) => drop(write!(text, "{address}")),
+    }
 }
 
 /// Appends what a client said, as Apache does: nothing that it says can end a line or a quoted string, or reach a terminal.
 fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
     let mut rest = &value[..value.len().min(LONGEST)];
+    if are_plain(rest) {
+        return out.extend_from_slice(rest);
+    }
     while !rest.is_empty() {
         let plain = rest.iter().take_while(|&&byte| is_plain(byte)).count();
         out.extend_from_slice(&rest[..plain]);
@@ -226,6 +260,11 @@ fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
         }
         rest = &rest[plain + 1..];
     }
+}
+
+/// Whether all of these stand for themselves. Nearly always they do, and so they are all looked at, many at once.
+fn are_plain(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |all, &byte| all & is_plain(byte))
 }
 
 fn is_plain(byte: u8) -> bool {
@@ -245,14 +284,18 @@ fn clf_date(time: Duration) -> [u8; 26] {
 /// A time since 1970 as RFC 3339 has it, with milliseconds: `2026-11-27T18:16:27.042Z`.
 fn rfc3339(time: Duration) -> [u8; 24] {
     let imf = date::at(time.as_secs());
-    let month = MONTHS.iter().position(|month| *month == &imf[8..11]).map_or(0, |place| place + 1);
+    let month = MONTHS.iter().position(|month| *month == &imf[8..11]).map_or(0, |place| place as u32 + 1);
     let mut text = *b"2026-11-27T18:16:27.042Z";
     for (to, from) in [(0..4, 12..16), (8..10, 5..7), (11..19, 17..25)] {
         text[to].copy_from_slice(&imf[from]);
     }
-    // Both have the room that they need.
-    let _ = write!(&mut text[5..7], "{month:02}");
-    let _ = write!(&mut text[20..23], "{:03}", time.subsec_millis());
+    for (place, number) in [(5..7, month), (20..23, time.subsec_millis())] {
+        let mut rest = number;
+        for digit in text[place].iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+    }
     text
 }
 
