@@ -263,6 +263,7 @@ fn every_option_is_a_key_of_the_file_and_says_the_same_there() {
             "combined|json" => "json",
             "open|background|off" => "open",
             "off|on|strict" => "strict",
+            "on|off" => "off",
             "VALUE" => "max-age=77",
             _ => "x",
         };

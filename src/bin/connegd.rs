@@ -66,8 +66,10 @@ impl Opened {
 
     /// What makes connections secure, if anything does.
     fn tls(&self) -> io::Result<Option<Arc<Tls>>> {
-        let tls = self.keychain.as_ref().map(|keychain| Tls::new(keychain.certificates()));
-        Ok(tls.transpose()?.map(Arc::new))
+        let Some((keychain, settings)) = self.keychain.as_ref().zip(self.settings.tls.as_ref()) else {
+            return Ok(None);
+        };
+        Ok(Some(Arc::new(Tls::new(keychain.certificates(), settings.by_kernel)?)))
     }
 }
 

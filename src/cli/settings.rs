@@ -101,6 +101,9 @@ pub struct Settings {
     /// Say Strict-Transport-Security: VALUE over TLS, such as max-age=31536000.
     #[arg(long, value_name = "VALUE", help_heading = "TLS")]
     hsts: Option<Hsts>,
+    /// Let the kernel encrypt long contents, if it can (kTLS) [default: on].
+    #[arg(long, value_name = "on|off", help_heading = "TLS")]
+    ktls: Option<Switch>,
     /// Become this user when everything is open that only root can have, such as port 80.
     #[arg(long, value_name = "NAME", help_heading = "Privileges")]
     user: Option<String>,
@@ -139,6 +142,29 @@ impl FromStr for Sandbox {
             "on" => Ok(Sandbox::On),
             "strict" => Ok(Sandbox::Strict),
             _ => Err(format!("{text:?} is none of off, on, strict")),
+        }
+    }
+}
+
+/// Whether something is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Switch {
+    /// It is.
+    #[default]
+    On,
+    /// It is not.
+    Off,
+}
+
+impl FromStr for Switch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Switch, String> {
+        match text {
+            "on" => Ok(Switch::On),
+            "off" => Ok(Switch::Off),
+            _ => Err(format!("{text:?} is neither on nor off")),
         }
     }
 }
@@ -320,6 +346,8 @@ pub struct TlsSettings {
     pub send_on: Option<Option<u16>>,
     /// What Strict-Transport-Security says.
     pub hsts: Option<String>,
+    /// Whether the kernel may encrypt.
+    pub by_kernel: bool,
 }
 
 impl Settings {
@@ -352,6 +380,7 @@ impl Settings {
             listen_http: if self.listen_http.is_empty() { others.listen_http } else { self.listen_http },
             redirect_http: self.redirect_http.or(others.redirect_http),
             hsts: self.hsts.or(others.hsts),
+            ktls: self.ktls.or(others.ktls),
             user: self.user.or(others.user),
             sandbox: self.sandbox.or(others.sandbox),
             readable: if self.readable.is_empty() { others.readable } else { self.readable },
@@ -396,6 +425,7 @@ impl Settings {
                 Some(SendOn::To(port)) => Some(Some(port)),
             },
             hsts: self.hsts.clone().map(|Hsts(value)| value),
+            by_kernel: self.ktls.unwrap_or_default() == Switch::On,
         }))
     }
 

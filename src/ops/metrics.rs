@@ -11,7 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::Operations;
 use super::process::Process;
-use crate::runtime::{AccessLog, BOUNDS, Census, Expiry, Handshakes, Hosts, Overview, Times, Total, Transferred};
+use crate::runtime::{AccessLog, BOUNDS, Census, Expiry, Handshakes, Hosts, Times, Total, Transferred};
 
 /// All of them as text.
 pub(super) fn exposition(operations: &Operations) -> String {
@@ -35,8 +35,8 @@ struct Numbers {
     swaps: u64,
     refusals: u64,
     lost_lines: Option<u64>,
-    tls: Option<(Handshakes, Vec<Expiry>)>,
-    started: f64,
+    tls: Option<(Handshakes, u64, Vec<Expiry>)>,
+    started: u64,
     process: Process,
 }
 
@@ -60,17 +60,11 @@ impl Numbers {
             swaps: hosts.swaps(),
             refusals: hosts.refusals(),
             lost_lines: log.as_deref().map(AccessLog::lost),
-            tls: tls.as_deref().map(|tls| (tls.handshakes(), tls.certificates().expiries())),
-            started: started(overview),
+            tls: tls.as_deref().map(|tls| (tls.handshakes(), tls.taken_over(), tls.certificates().expiries())),
+            started: overview.since().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             process: Process::now(),
         }
     }
-}
-
-/// When the server began, in seconds since 1970.
-fn started(overview: &Overview) -> f64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    now.saturating_sub(overview.uptime()).as_secs_f64().round()
 }
 
 /// What a metric's samples are told apart by.
@@ -198,10 +192,12 @@ impl Numbers {
     }
 
     fn security(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        let Some((Handshakes { full, resumed, failed }, expiries)) = &self.tls else { return Ok(()) };
+        let Some((Handshakes { full, resumed, failed }, taken_over, expiries)) = &self.tls else { return Ok(()) };
         let kinds = [("full", *full), ("resumed", *resumed), ("failed", *failed)];
         let samples = kinds.into_iter().map(|(result, count)| (vec![("result", result)], count));
         writer.counters("connegd_tls_handshakes", None, "Handshakes of TLS, by what became of them", samples)?;
+        let help = "Connections whose encryption the kernel took over";
+        writer.counter("connegd_tls_kernel_connections", help, *taken_over)?;
         let help = "When certificates expire, since 1970";
         let mut metric =
             writer.described(MetricType::Gauge, "connegd_certificate_expiry", Some(&Unit::Seconds), help)?;
@@ -220,6 +216,7 @@ impl Numbers {
             .encode_counter::<NoLabelSet, _, f64>(&cpu, None)?;
         writer.gauge("process_resident_memory", Some(&Unit::Bytes), "Memory in use", resident as f64)?;
         writer.gauge("process_open_fds", None, "Open descriptors", descriptors as f64)?;
-        writer.gauge("process_start_time", Some(&Unit::Seconds), "When the server began, since 1970", self.started)
+        let help = "When the server began, since 1970";
+        writer.gauge("process_start_time", Some(&Unit::Seconds), help, self.started as f64)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::SystemTime;
 
 use super::connections::Connections;
 use super::io::Transferred;
@@ -13,6 +13,7 @@ use super::phase::Phase;
 pub struct Overview {
     connections: Arc<Connections>,
     stopping: Arc<AtomicBool>,
+    since: SystemTime,
 }
 
 /// Connections, now and since the server began.
@@ -32,7 +33,7 @@ pub struct Census {
 
 impl Overview {
     pub(super) fn new(connections: Arc<Connections>, stopping: Arc<AtomicBool>) -> Overview {
-        Overview { connections, stopping }
+        Overview { connections, stopping, since: SystemTime::now() }
     }
 
     /// Whether the server is about to end.
@@ -41,8 +42,8 @@ impl Overview {
     }
 
     /// Since when it runs.
-    pub fn uptime(&self) -> Duration {
-        Duration::from_millis(self.connections.clock.now())
+    pub fn since(&self) -> SystemTime {
+        self.since
     }
 
     /// Its connections.

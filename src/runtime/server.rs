@@ -25,7 +25,7 @@ use super::overview::Overview;
 use super::phase::Phase;
 use super::security::Security;
 use super::socket::Socket;
-use super::tls::Session;
+use super::tls::Layer;
 use super::waiting_room::{Admitted, WaitingRoom};
 use crate::answer;
 use crate::http::Status;
@@ -310,10 +310,9 @@ fn admit(stream: TcpStream, address: SocketAddr, house: &Arc<House>, shared: &Ar
     match connections.admit(address.ip()) {
         Some(membership) => {
             // Without randomness nobody can be served securely.
-            let session = shared.security.tls.as_ref().map(Session::begin).transpose();
-            let Ok(session) = session else { return };
-            let (security, client, shared) = (session.map(Box::new), address.ip(), shared.clone());
-            begin(Admitted { stream, security, client, shared, membership }, house);
+            let Ok(layer) = Layer::begin(shared.security.tls.as_ref()) else { return };
+            let (client, shared) = (address.ip(), shared.clone());
+            begin(Admitted { stream, layer, client, shared, membership }, house);
         }
         None => turn_away(&stream, shared),
     }
@@ -322,10 +321,10 @@ fn admit(stream: TcpStream, address: SocketAddr, house: &Arc<House>, shared: &Ar
 /// Serves a connection, a new one or one that was in the waiting room, on the worker to which its events will be brought.
 /// Without memory for a stack it is closed, which is what is left to do.
 fn begin(connection: Admitted, house: &Arc<House>) {
-    let Admitted { stream, security, client, shared, membership } = connection;
+    let Admitted { stream, layer, client, shared, membership } = connection;
     let house = house.clone();
     let _ = sys::spawn_on(stream.as_raw_fd() as usize, move || {
-        let mut socket = Socket::new(stream, security, client, &membership.state, &house.connections);
+        let mut socket = Socket::new(stream, layer, client, &membership.state, &house.connections);
         let phase = match membership.state.phase() {
             // It has never been at anything.
             Phase::Answering => {
@@ -338,8 +337,8 @@ fn begin(connection: Admitted, house: &Arc<House>) {
             End::Over if socket.has_failed_handshake() => house.connections.note_failure(client),
             End::Over => {}
             End::Idle => {
-                if let Some((stream, security)) = socket.into_parts() {
-                    house.room.enter(Admitted { stream, security, client, shared, membership });
+                if let Some((stream, layer)) = socket.into_parts() {
+                    house.room.enter(Admitted { stream, layer, client, shared, membership });
                 }
             }
         }

@@ -20,7 +20,7 @@ use super::io::{Failure, blame, cut_short, permitted, with_scratch};
 use super::phase::{Phase, State};
 use super::polled::Polled;
 use super::site::Site;
-use super::tls::{Received, Session};
+use super::tls::{self, Layer, Received};
 use crate::answer::Answer;
 use crate::sys;
 
@@ -39,6 +39,10 @@ const SECURE_PIECE: u64 = 32 * 1024;
 /// How much is read at once of a secure connection, in bytes: somewhat more than the longest record. What a client sends before it
 /// has its answers takes no more memory than that.
 const SECURE_READ: usize = 17 * 1024;
+
+/// From how many bytes on a content is encrypted by the kernel, if it can. Giving it the keys takes some calls, and memory for
+/// two ciphers.
+const WORTH_HANDING_OVER: u64 = 256 * 1024;
 
 /// Where records go, without waiting.
 struct Network<'s> {
@@ -67,8 +71,8 @@ impl Write for Network<'_> {
 pub(super) struct Socket<'s> {
     /// Non-blocking.
     stream: Arc<TcpStream>,
-    /// What makes it secure; nothing if it is not.
-    security: Option<Box<Session>>,
+    /// What makes it secure, if anything does.
+    layer: Layer,
     client: IpAddr,
     /// Events of the socket, once there was something to wait for.
     events: Option<Polled<TcpStream>>,
@@ -99,7 +103,7 @@ impl<'s> Socket<'s> {
     /// A connection of `client` by `stream`, which must be non-blocking.
     pub fn new(
         stream: TcpStream,
-        security: Option<Box<Session>>,
+        layer: Layer,
         client: IpAddr,
         state: &'s Arc<State>,
         connections: &'s Connections,
@@ -108,7 +112,7 @@ impl<'s> Socket<'s> {
         let (readable, peer_done) = (true, false);
         Socket {
             stream,
-            security,
+            layer,
             client,
             events: None,
             state,
@@ -137,14 +141,14 @@ impl<'s> Socket<'s> {
     }
 
     /// The socket alone and what makes it secure, to be waited for otherwise.
-    pub fn into_parts(self) -> Option<(TcpStream, Option<Box<Session>>)> {
+    pub fn into_parts(self) -> Option<(TcpStream, Layer)> {
         drop(self.events);
-        Some((Arc::into_inner(self.stream)?, self.security))
+        Some((Arc::into_inner(self.stream)?, self.layer))
     }
 
     /// Whether keys were to be agreed on, and have not been.
     pub fn has_failed_handshake(&self) -> bool {
-        self.security.as_ref().is_some_and(|session| session.is_unfinished())
+        self.layer.is_unfinished()
     }
 
     /// What the watchman and others know of the connection.
@@ -300,7 +304,7 @@ impl<'s> Socket<'s> {
     /// As [`Wire::read`], of a connection that is to be secure.
     fn read_securely(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         loop {
-            if self.security.as_ref().is_some_and(|session| session.has_ended()) {
+            if matches!(&self.layer, Layer::Session(session) if session.has_ended()) {
                 return Ok(0);
             }
             while !self.readable {
@@ -326,7 +330,7 @@ impl<'s> Socket<'s> {
             let sent = self.send_securely(&[], false);
             match received? {
                 Received::Plain => {
-                    self.security = None;
+                    self.layer = Layer::Plain;
                     return Ok(count);
                 }
                 Received::End => return Ok(0),
@@ -342,8 +346,8 @@ impl<'s> Socket<'s> {
     ///
     /// Those of the socket; the inner one is that of the protocol.
     fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<(usize, io::Result<Received>)> {
-        let Socket { stream, security, .. } = self;
-        let Some(session) = security else { return Ok((0, Ok(Received::Plain))) };
+        let Socket { stream, layer, .. } = self;
+        let Layer::Session(session) = layer else { return Ok((0, Ok(Received::Plain))) };
         let (received, is_all) = with_scratch(|scratch| {
             let scratch = &mut scratch[..SECURE_READ];
             let (_, bytes) = rustix::net::recv(&**stream, &mut *scratch, RecvFlags::empty())?;
@@ -361,8 +365,8 @@ impl<'s> Socket<'s> {
     /// As [`Wire::send`], of a secure connection.
     fn send_securely(&mut self, mut bytes: &[u8], more: bool) -> io::Result<()> {
         loop {
-            let Socket { stream, security, .. } = self;
-            let Some(session) = security else { return Ok(()) };
+            let Socket { stream, layer, .. } = self;
+            let Layer::Session(session) = layer else { return Ok(()) };
             if !bytes.is_empty() {
                 bytes = &bytes[session.encrypt(bytes)?..];
             }
@@ -398,6 +402,20 @@ impl<'s> Socket<'s> {
         Ok(())
     }
 
+    /// What there is to do when the kernel, which decrypts what comes, could not give out what came next. Returns whether
+    /// nothing more will come.
+    fn not_received(&mut self, error: Errno) -> io::Result<bool> {
+        match error {
+            // A record that is no content.
+            Errno::IO => tls::take_notice(&self.stream),
+            Errno::BADMSG => {
+                tls::reject(&self.stream);
+                Err(error.into())
+            }
+            error => Err(error.into()),
+        }
+    }
+
     /// Bytes that the client's side has acknowledged. How much the kernel took says little: its buffers are large.
     fn received(&self) -> io::Result<u64> {
         Ok(self.sent.saturating_sub(sys::unacknowledged(&*self.stream)?))
@@ -419,9 +437,10 @@ impl Wire for Socket<'_> {
     }
 
     fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
-        if self.security.is_some() {
+        if let Layer::Session(_) = self.layer {
             return self.read_securely(buffer);
         }
+        let by_kernel = matches!(self.layer, Layer::Kernel);
         loop {
             while !self.readable {
                 self.wait_to_read(buffer)?;
@@ -434,20 +453,26 @@ impl Wire for Socket<'_> {
             // A little less work for the kernel than read(2).
             match rustix::net::recv(&*self.stream, spare, RecvFlags::empty()) {
                 Ok((count, _)) => {
-                    self.readable = count == room || self.peer_done;
+                    // Behind a content the kernel may have put by what is none.
+                    self.readable = count == room || self.peer_done || by_kernel;
                     self.moved(count, true)?;
                     return Ok(count);
                 }
                 Err(Errno::AGAIN) if self.peer_done => return Ok(0),
                 Err(Errno::AGAIN) => self.readable = false,
                 Err(Errno::INTR) => {}
+                Err(error) if by_kernel => {
+                    if self.not_received(error)? {
+                        return Ok(0);
+                    }
+                }
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
     fn send(&mut self, mut bytes: &[u8], more: bool) -> io::Result<()> {
-        if self.security.is_some() {
+        if let Layer::Session(_) = self.layer {
             return self.send_securely(bytes, more);
         }
         while !bytes.is_empty() {
@@ -466,14 +491,17 @@ impl Wire for Socket<'_> {
     fn transfer(&mut self, site: &Site, range: Range<u64>) -> Result<(), Failure> {
         let connections = self.connections;
         self.watch()?;
-        if self.security.is_some() {
+        if range.end - range.start >= WORTH_HANDING_OVER {
+            self.layer.hand_over(&self.stream)?;
+        }
+        if let Layer::Session(_) = self.layer {
             return self.transfer_securely(site, range);
         }
         connections.io.send(site, range, self)
     }
 
     fn is_secure(&self) -> bool {
-        self.security.is_some()
+        self.layer.is_secure()
     }
 
     fn consult(&mut self, staff: &Staff, inquiry: Inquiry) -> io::Result<Answer<'static>> {
@@ -498,10 +526,14 @@ impl Wire for Socket<'_> {
     }
 
     fn close(&mut self) {
-        if let Some(session) = &mut self.security {
-            session.finish();
-            // Who does not hear that it is the end learns it from the end itself.
-            let _ = session.hand_out(&mut Network { stream: &self.stream, more: false });
+        match &mut self.layer {
+            Layer::Plain => {}
+            Layer::Session(session) => {
+                session.finish();
+                // Who does not hear that it is the end learns it from the end itself.
+                let _ = session.hand_out(&mut Network { stream: &self.stream, more: false });
+            }
+            Layer::Kernel => tls::finish(&self.stream),
         }
     }
 }

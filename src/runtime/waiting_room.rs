@@ -16,7 +16,7 @@ use super::connection::Shared;
 use super::connections::Membership;
 use super::phase::State;
 use super::polled::Polled;
-use super::tls::Session;
+use super::tls::Layer;
 
 /// So many events are taken at once.
 const EVENTS: usize = 64;
@@ -33,8 +33,8 @@ pub(super) struct WaitingRoom {
 #[derive(Debug)]
 pub(super) struct Admitted {
     pub stream: TcpStream,
-    /// What makes it secure.
-    pub security: Option<Box<Session>>,
+    /// What makes it secure, if anything does.
+    pub layer: Layer,
     /// Whose it is.
     pub client: IpAddr,
     /// Whom it asks.

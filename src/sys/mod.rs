@@ -17,6 +17,8 @@ mod map;
 #[allow(unsafe_code)]
 mod prefetch;
 #[allow(unsafe_code)]
+mod record;
+#[allow(unsafe_code)]
 mod socket;
 #[allow(unsafe_code)]
 mod stack;
@@ -33,6 +35,7 @@ pub use fault::survive_truncation;
 pub use lease::has_writer;
 pub use map::Map;
 pub use prefetch::prefetch;
+pub use record::send_record;
 pub use socket::{spread_connections, steer_to_successor, unacknowledged};
 pub use stack::on_shared_stack;
 pub use uring::{Pipe, Uring};

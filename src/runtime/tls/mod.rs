@@ -1,10 +1,12 @@
 //! TLS 1.2 and 1.3, by rustls: certificates by host, sessions that are resumed, and what is done about those who speak plainly.
 
 mod certificates;
+mod kernel;
 mod session;
 
 use std::fmt;
 use std::io;
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,6 +15,8 @@ use rustls::server::{ProducesTickets, ServerSessionMemoryCache};
 use rustls::{HandshakeKind, ServerConfig};
 
 pub use certificates::{Certificates, Expiry, Identity, Pair};
+use kernel::Kernel;
+pub(super) use kernel::{finish, reject, take_notice};
 pub(super) use session::{Received, Session};
 
 /// Sessions of TLS 1.2 that can be resumed by clients that keep no tickets.
@@ -22,7 +26,21 @@ const SESSIONS: usize = 4096;
 pub struct Tls {
     config: Arc<ServerConfig>,
     certificates: Arc<Certificates>,
+    /// What the kernel can take over.
+    kernel: Kernel,
     counts: Counts,
+}
+
+/// What lies between the socket of a connection and HTTP.
+#[derive(Debug, Default)]
+pub(super) enum Layer {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// TLS by this program; or about to be.
+    Session(Box<Session>),
+    /// TLS by the kernel.
+    Kernel,
 }
 
 /// What became of handshakes since the server began.
@@ -31,6 +49,7 @@ struct Counts {
     full: AtomicU64,
     resumed: AtomicU64,
     failed: AtomicU64,
+    taken_over: AtomicU64,
 }
 
 /// The same, as it is now.
@@ -51,12 +70,13 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// Speaks TLS with these certificates, which may be replaced at any time.
+    /// Speaks TLS with these certificates, which may be replaced at any time. Long contents are encrypted by the kernel, if it
+    /// can do that and `by_kernel` wants it to.
     ///
     /// # Errors
     ///
     /// If this program was built without cryptography, or has no source of randomness.
-    pub fn new(certificates: Arc<Certificates>) -> io::Result<Tls> {
+    pub fn new(certificates: Arc<Certificates>, by_kernel: bool) -> io::Result<Tls> {
         let provider = provider()?;
         let ticketer = ticketer()?;
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
@@ -67,12 +87,19 @@ impl Tls {
         config.ticketer = ticketer;
         // The suites are all good ones: whoever has no hardware for AES prefers another.
         config.ignore_client_order = false;
-        Ok(Tls { config: Arc::new(config), certificates, counts: Counts::default() })
+        let kernel = if by_kernel { Kernel::ask() } else { Kernel::default() };
+        config.enable_secret_extraction = kernel.is_able();
+        Ok(Tls { config: Arc::new(config), certificates, kernel, counts: Counts::default() })
     }
 
     /// The certificates.
     pub fn certificates(&self) -> &Arc<Certificates> {
         &self.certificates
+    }
+
+    /// How many connections the kernel has taken over so far.
+    pub fn taken_over(&self) -> u64 {
+        self.counts.taken_over.load(Ordering::Relaxed)
     }
 
     /// What became of handshakes so far.
@@ -92,6 +119,43 @@ impl Tls {
             None => &self.counts.failed,
         };
         count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Layer {
+    /// That of a new connection, which is to be secure if there is TLS.
+    ///
+    /// # Errors
+    ///
+    /// If there is no randomness.
+    pub fn begin(tls: Option<&Arc<Tls>>) -> io::Result<Layer> {
+        tls.map_or(Ok(Layer::Plain), |tls| Ok(Layer::Session(Box::new(Session::begin(tls)?))))
+    }
+
+    /// Whether what is sent is encrypted.
+    pub fn is_secure(&self) -> bool {
+        !matches!(self, Layer::Plain)
+    }
+
+    /// Whether keys were to be agreed on, and have not been.
+    pub fn is_unfinished(&self) -> bool {
+        matches!(self, Layer::Session(session) if session.is_unfinished())
+    }
+
+    /// Lets the kernel take over, if it can and this is a moment at which nothing is half done.
+    ///
+    /// # Errors
+    ///
+    /// If it could not after all; the connection is closed then.
+    pub fn hand_over(&mut self, stream: &TcpStream) -> io::Result<()> {
+        *self = match std::mem::replace(self, Layer::Kernel) {
+            Layer::Session(session) if session.can_be_handed_over() => {
+                session.hand_over(stream)?;
+                Layer::Kernel
+            }
+            other => other,
+        };
+        Ok(())
     }
 }
 
