@@ -20,6 +20,13 @@ use crate::runtime::site::Site;
 /// So much is written of any one thing that a client says, in bytes: a head may be long, and a line should not be.
 const LONGEST: usize = 4096;
 
+/// How the member of this name begins, up to the first character of its text.
+macro_rules! member {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":\"")
+    };
+}
+
 /// How a line is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -140,13 +147,13 @@ impl Entry {
         let scheme: &[u8] = if is_secure { b"\",\"scheme\":\"https\"" } else { b"\",\"scheme\":\"http\"" };
         text.extend_from_slice(scheme);
         let mut words = line.splitn(3, |&byte| byte == b' ');
-        for (name, word) in [("method", words.next()), ("target", words.next()), ("protocol", words.next())] {
-            push_text(text, name, word);
+        for name in [member!("method"), member!("target"), member!("protocol")] {
+            push_text(text, name, words.next());
         }
         if let Some(head) = head {
-            push_text(text, "host", Some(head.host).filter(|host| !host.is_empty()));
-            push_text(text, "referer", head.referer.as_deref());
-            push_text(text, "user_agent", head.user_agent.as_deref());
+            push_text(text, member!("host"), Some(head.host).filter(|host| !host.is_empty()));
+            push_text(text, member!("referer"), head.referer.as_deref());
+            push_text(text, member!("user_agent"), head.user_agent.as_deref());
         }
     }
 }
@@ -166,17 +173,17 @@ fn end_json(text: &mut Vec<u8>, answered: &Answered<'_>) {
         text.extend_from_slice(b",\"aborted\":true");
     }
     if let Some(host) = host {
-        push_text(text, "site", Some(host.as_bytes()));
+        push_text(text, member!("site"), Some(host.as_bytes()));
     }
     if let Some(site) = site {
-        push_text(text, "build", Some(site.build().as_bytes()));
+        push_text(text, member!("build"), Some(site.build().as_bytes()));
     }
     if let Some(variant) = answer.selected.as_ref().map(|stored| stored.variant()) {
-        push_text(text, "variant", Some(variant.file_name));
-        push_text(text, "type", Some(variant.media_type).filter(|media_type| !media_type.is_empty()));
-        push_text(text, "language", variant.languages);
-        push_text(text, "charset", variant.charset);
-        push_text(text, "coding", variant.codings);
+        push_text(text, member!("variant"), Some(variant.file_name));
+        push_text(text, member!("type"), Some(variant.media_type).filter(|media_type| !media_type.is_empty()));
+        push_text(text, member!("language"), variant.languages);
+        push_text(text, member!("charset"), variant.charset);
+        push_text(text, member!("coding"), variant.codings);
     }
     push_negotiated(text, field_value(answer.fields.bytes(), "Vary").unwrap_or_default());
     text.extend_from_slice(b"}\n");
@@ -203,18 +210,16 @@ fn push_negotiated(text: &mut Vec<u8>, vary: &[u8]) {
     text.push(b']');
 }
 
-/// A member whose value is text; nothing if there is none. Bytes that are not UTF-8 are shown as U+FFFD.
+/// A [member] whose value is text; nothing if there is none. Bytes that are not UTF-8 are shown as U+FFFD.
 fn push_text(text: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
     let Some(value) = value else { return };
-    for piece in [",\"", name, "\":"] {
-        text.extend_from_slice(piece.as_bytes());
-    }
     let value = &value[..value.len().min(LONGEST)];
+    text.extend_from_slice(name.as_bytes());
     if are_plain(value) {
-        text.push(b'"');
         text.extend_from_slice(value);
         text.push(b'"');
     } else {
+        text.pop();
         // Writing text into a vector cannot fail.
         let _ = serde_json::to_writer(text, &String::from_utf8_lossy(value));
     }
