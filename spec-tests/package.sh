@@ -75,6 +75,12 @@ done
 man -w connegd.toml mkroot-explain >/dev/null || fail "man does not find the pages"
 passed "programs and man pages"
 
+texts=$(zcat /usr/share/doc/connegd/licenses.txt.gz)
+for word in '^rustls [0-9.]*: ' '^may [0-9.]*: ' 'Copyright (c) 2017 Xudong Huang'; do
+    grep -q "$word" <<<"$texts" || fail "licenses.txt.gz: nothing like $word"
+done
+passed "licenses of $(grep -c '^[a-z0-9_-]* [0-9][0-9.]*: ' <<<"$texts") libraries"
+
 words=$(bash -c 'source /usr/share/bash-completion/completions/connegd
     COMP_WORDS=(connegd --vho) COMP_CWORD=1; _connegd connegd --vho connegd; echo "${COMPREPLY[@]}"')
 [ "$words" = --vhosts ] || fail "bash completes --vho to '$words'"
