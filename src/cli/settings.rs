@@ -273,6 +273,12 @@ fn from_text<'de, T: FromStr<Err = String>, D: Deserializer<'de>>(deserializer: 
     String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
 }
 
+impl<'de> Deserialize<'de> for Destination {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Destination, D::Error> {
+        from_text(deserializer)
+    }
+}
+
 impl<'de> Deserialize<'de> for MayBeOff {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<MayBeOff, D::Error> {
         from_text(deserializer)

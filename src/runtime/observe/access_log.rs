@@ -16,7 +16,6 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use rtrb::{Consumer, Producer, RingBuffer};
-use serde::{Deserialize, Deserializer, de};
 
 use super::syslog::Syslog;
 use super::{Format, share};
@@ -67,12 +66,6 @@ impl fmt::Display for Destination {
             Destination::File(path) => path.display().fmt(f),
             Destination::Syslog => f.write_str("syslog"),
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Destination {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Destination, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

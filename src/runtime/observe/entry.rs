@@ -210,11 +210,11 @@ fn push_negotiated(text: &mut Vec<u8>, vary: &[u8]) {
     text.push(b']');
 }
 
-/// A [member] whose value is text; nothing if there is none. Bytes that are not UTF-8 are shown as U+FFFD.
-fn push_text(text: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
+/// A member whose value is text, as it begins; nothing if there is none. Bytes that are not UTF-8 are shown as U+FFFD.
+fn push_text(text: &mut Vec<u8>, member: &str, value: Option<&[u8]>) {
     let Some(value) = value else { return };
     let value = &value[..value.len().min(LONGEST)];
-    text.extend_from_slice(name.as_bytes());
+    text.extend_from_slice(member.as_bytes());
     if are_plain(value) {
         text.extend_from_slice(value);
         text.push(b'"');
