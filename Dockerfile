@@ -6,7 +6,7 @@ WORKDIR /build
 COPY . .
 # What the caches hold is not in the image, so the programs are put elsewhere.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
-    CARGO_PROFILE_RELEASE_LTO=thin cargo build --release --locked --bins \
+    . packaging/optimised && cargo build --release --locked --bins \
     && install -D --strip --target-directory=/out target/release/connegd target/release/mkroot
 
 FROM debian:trixie-slim

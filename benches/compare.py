@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compare connegd with other servers: processor time, latency, memory. Anyone can check the claims of speed here.
 
-    cargo build --release --bins --examples
+    benches/build
     benches/compare.py                        # the question "chart", with the servers that are there
     benches/compare.py --servers all --question all --rounds 9 --json raw.json --plots plots
     benches/compare.py --from raw.json more.json --plots plots    # tables and plots again, nothing is measured
@@ -848,7 +848,7 @@ def find_programs(options):
         if name == "connegd" or not options.smoke and (options.servers or name in ALWAYS):
             raise Missing(text)
         print(f"skipped: {text}")
-    programs["load"] = required("load", RELEASE / "examples" / "load")
+    programs["load"] = required("load", RELEASE / "load")
     programs["million"] = required("million", RELEASE / "examples" / "million")
     if "connegd" in programs:
         programs["mkroot"] = required("mkroot", RELEASE / "mkroot")

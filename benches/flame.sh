@@ -1,7 +1,7 @@
 #!/bin/bash
 # Where does the processor time of a request go? Draws flame graphs of the server under load, into docs/.
 #
-#     cargo build --release --examples
+#     benches/build
 #     cargo install --root target/peers inferno --locked
 #     benches/flame.sh                  # docs/flame-chart.svg, docs/flame-browser.svg
 #     benches/flame.sh /tmp/graphs      # there
@@ -40,7 +40,7 @@ draw() { # question, title
     for _ in $(seq 100); do grep -q '^listening' "$work/log" && break || sleep 0.1; done
     local address
     address=$(sed -n 's/^listening on http:..//p' "$work/log")
-    taskset -c 1 "$target/release/examples/load" "$address" "${lines[0]}" "${arguments[@]}" --connections 64 --seconds 10 >/dev/null &
+    taskset -c 1 "$target/release/load" "$address" "${lines[0]}" "${arguments[@]}" --connections 64 --seconds 10 >/dev/null &
     local load=$!
     sleep 1
     perf record -q -e cpu-clock -F 4999 -g -p "$server" -o "$work/data" -- sleep 8 >/dev/null

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compare the ways of sending, and those of nginx: what they cost, and who waits when the disk is slow.
 
-    cargo build --release --bins --examples
+    benches/build
     benches/io.py                                # everything, some 20 minutes, 9 GB of disk
     benches/io.py --question cold --models auto,dio
     benches/io.py --plots docs                   # writes docs/sending-*.svg, too
@@ -217,9 +217,9 @@ class Setting:
         self.options, self.place = options, place
         self.connegd = required("connegd", RELEASE / "connegd")
         self.mkroot = required("mkroot", RELEASE / "mkroot")
-        self.drain = required("drain", RELEASE / "examples" / "drain")
+        self.drain = required("drain", RELEASE / "drain")
         self.nginx = program("NGINX", "nginx")
-        self.bare = program("SENDFILE", RELEASE / "examples" / "sendfile")
+        self.bare = program("SENDFILE", RELEASE / "sendfile")
         self.models = self.offered()
 
     def offered(self):

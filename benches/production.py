@@ -2,7 +2,7 @@
 """What it costs connegd to write an access log, to count, and to speak TLS: processor time of the server for each request, as ratios
 to the same server without, measured in one run; nginx beside it, with and without its own.
 
-    cargo build --release && cargo build --release --no-default-features --examples
+    benches/build
     benches/production.py                 # logs and metrics, then TLS and rights
     benches/production.py --question logs --rounds 9
     benches/production.py --smoke         # in small numbers, for CI

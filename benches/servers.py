@@ -407,8 +407,8 @@ LITERAL = [
 PEERS = RELEASE.parent / "peers"
 PLACES = {
     "connegd": ("CONNEGD", RELEASE / "connegd"),
-    "bare": ("BARE", RELEASE / "examples" / "bare"),
-    "minihttp": ("MINIHTTP", RELEASE / "examples" / "minihttp"),
+    "bare": ("BARE", RELEASE / "bare"),
+    "minihttp": ("MINIHTTP", RELEASE / "minihttp"),
     "nginx": ("NGINX", "nginx"),
     "lighttpd": ("LIGHTTPD", "lighttpd"),
     "h2o": ("H2O", "h2o"),
@@ -419,7 +419,7 @@ HOW_TO_GET = {
     "static-web-server": f"cargo install --root {PEERS} static-web-server --version '^2' --locked",
     "lighttpd": "apt-get install lighttpd", "h2o": "apt-get install h2o",
     "nginx": "apt-get install nginx-light", "apache": "apt-get install apache2-bin",
-    **dict.fromkeys(("connegd", "bare", "minihttp"), "cargo build --release --bins --examples"),
+    **dict.fromkeys(("connegd", "bare", "minihttp"), "benches/build"),
 }
 
 

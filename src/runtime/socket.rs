@@ -402,9 +402,12 @@ impl<'s> Socket<'s> {
         Ok(())
     }
 
-    /// What there is to do when the kernel, which decrypts what comes, could not give out what came next. Returns whether
-    /// nothing more will come.
-    fn not_received(&mut self, error: Errno) -> io::Result<bool> {
+    /// What there is to do when the kernel, which decrypts what comes, could not give out what came next.
+    ///
+    /// # Errors
+    ///
+    /// Always, unless the client has said that nothing more will come.
+    fn not_received(&mut self, error: Errno) -> io::Result<()> {
         match error {
             // A record that is no content.
             Errno::IO => tls::take_notice(&self.stream),
@@ -461,11 +464,7 @@ impl Wire for Socket<'_> {
                 Err(Errno::AGAIN) if self.peer_done => return Ok(0),
                 Err(Errno::AGAIN) => self.readable = false,
                 Err(Errno::INTR) => {}
-                Err(error) if by_kernel => {
-                    if self.not_received(error)? {
-                        return Ok(0);
-                    }
-                }
+                Err(error) if by_kernel => return self.not_received(error).map(|()| 0),
                 Err(error) => return Err(error.into()),
             }
         }

@@ -19,8 +19,7 @@ const ALERT: u8 = 21;
 const CLOSE_NOTIFY: [u8; 2] = [1, 0];
 const UNEXPECTED_MESSAGE: [u8; 2] = [2, 10];
 const BAD_RECORD_MAC: [u8; 2] = [2, 20];
-/// Descriptions of alerts that a client may send: that this is all, and that it has changed its mind, which is followed by the
-/// first.
+/// What alerts of a client say who will send no more: that this is all, and that it has changed its mind.
 const CLOSED: u8 = 0;
 const CANCELED: u8 = 90;
 
@@ -171,12 +170,12 @@ fn halves(version: ProtocolVersion, iv: &Iv, way: Way) -> Option<([u8; 4], [u8; 
     Some((*salt, rest))
 }
 
-/// Looks at a record that the kernel has put by since it is no content. Returns whether it was the client's last.
+/// Looks at a record that the kernel has put by since it is no content: it should say that the client will send no more.
 ///
 /// # Errors
 ///
-/// If it is none that may come now, such as new keys, which the kernel cannot be given; the client has been told.
-pub(in crate::runtime) fn take_notice(stream: &TcpStream) -> io::Result<bool> {
+/// If it says something else, such as that there are new keys, which the kernel cannot be given; the client has been told.
+pub(in crate::runtime) fn take_notice(stream: &TcpStream) -> io::Result<()> {
     let mut content = [0; 2];
     let mut control = cmsg_space!(u8);
     let mut pieces = [IoSliceMut::new(&mut content)];
@@ -185,8 +184,7 @@ pub(in crate::runtime) fn take_notice(stream: &TcpStream) -> io::Result<bool> {
     let mut kinds = message.cmsgs()?;
     let is_alert = kinds.any(|kind| kind == ControlMessageOwned::TlsGetRecordType(TlsGetRecordType::Alert));
     match content {
-        [_, CLOSED] if is_alert && is_whole => Ok(true),
-        [_, CANCELED] if is_alert && is_whole => Ok(false),
+        [_, CLOSED | CANCELED] if is_alert && is_whole => Ok(()),
         _ if is_alert => Err(io::ErrorKind::ConnectionAborted.into()),
         _ => {
             tell(stream, UNEXPECTED_MESSAGE);
