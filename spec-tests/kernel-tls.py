@@ -30,7 +30,7 @@ import urllib.request
 from pathlib import Path
 
 from environment import ROOT, Missing, run
-from served import CONNEGD, MKROOT, Checks
+from served import CONNEGD, MKROOT, Checks, Running
 
 LINUX = "linux.uml"
 MODULES = Path("/usr/lib/uml/modules")
@@ -50,27 +50,14 @@ LONG = bytes((number * 2_654_435_761 >> 24) & 255 for number in range(3_000_001)
 CONTENTS = {"long.bin": LONG, "middle.bin": LONG[:256 * 1024], "below.bin": LONG[:256 * 1024 - 1], "short.bin": LONG[:1000]}
 
 
-class Server:
+class Server(Running):
     """connegd with a certificate for localhost."""
 
     def __init__(self, webroot, *options):
-        command = [CONNEGD, "--listen", "127.0.0.1:0", "--ops", "127.0.0.1:0", "--tls-cert", KEYS / "localhost.pem",
-                   "--tls-key", KEYS / "localhost.key", *options, webroot]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-        said = [self.process.stdout.readline() for _ in range(2)]
-        found = [re.search(r"(https?)://127\.0\.0\.1:(\d+)", line) for line in said]
-        if not all(found):
-            raise Missing(f"connegd did not start: {said}")
-        ports = {match.group(1): int(match.group(2)) for match in found}
-        self.port, self.ops = ports["https"], ports["http"]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(60)
-        self.process.stdout.close()
+        super().__init__("--ops", "127.0.0.1:0", "--tls-cert", KEYS / "localhost.pem", "--tls-key", KEYS / "localhost.key",
+                         *options, webroot, lines=2)
+        ports = dict(re.search(r"(https?)://127\.0\.0\.1:(\d+)", line).groups() for line in self.said)
+        self.port, self.ops = int(ports["https"]), int(ports["http"])
 
     def taken_over(self):
         """How many connections the kernel has taken over."""

@@ -31,7 +31,7 @@ import urllib.request
 from pathlib import Path
 
 from environment import ROOT, Missing, enter, run
-from served import CONNEGD, MKROOT, Checks
+from served import CONNEGD, MKROOT, Checks, Running
 
 if __name__ == "__main__":
     enter("open-metrics")
@@ -42,32 +42,18 @@ PAGE = ROOT / "docs" / "operating.md"
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-class Server:
+class Server(Running):
     """connegd, and what it says about itself."""
 
     def __init__(self, hosts, work):
-        command = [CONNEGD, "--vhosts", hosts, "--listen", "127.0.0.1:0", "--ops", "127.0.0.1:0",
-                   "--tls-cert", KEYS / "localhost.pem", "--tls-key", KEYS / "localhost.key", "--access-log", work / "access.log"]
-        self.log = open(work / "connegd.log", "w+")
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, text=True)
-        self.port, self.desk = None, None
-        for _ in range(2):
-            words = self.process.stdout.readline().split()
-            if len(words) != 3:
-                raise Missing(f"connegd did not start: {(work / 'connegd.log').read_text()}")
-            if words[0] == "listening":
-                self.port = int(words[2].rsplit(":", 1)[1])
+        super().__init__("--vhosts", hosts, "--ops", "127.0.0.1:0", "--tls-cert", KEYS / "localhost.pem",
+                         "--tls-key", KEYS / "localhost.key", "--access-log", work / "access.log", lines=2)
+        for what, _, url in (line.split() for line in self.said):
+            if what == "listening":
+                self.port = int(url.rsplit(":", 1)[1])
             else:
-                self.desk = words[2]
+                self.desk = url
         self.context = ssl.create_default_context(cafile=KEYS / "authority.pem")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(20)
-        self.log.close()
 
     def get(self, host, path, method="GET", **fields):
         """Status, fields and content of one answer, on a connection of its own."""

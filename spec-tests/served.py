@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from environment import TARGET, Missing
@@ -28,6 +29,30 @@ class Checks:
             print(f"FAIL  {what}: {found}")
 
 
+class Running:
+    """connegd with these arguments, which ends with the block. `said` are its first lines, one for each address."""
+
+    def __init__(self, *arguments, lines=1):
+        self.complaints = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen([CONNEGD, "--listen", "127.0.0.1:0", *arguments], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=self.complaints, text=True)
+        self.said = [self.process.stdout.readline() for _ in range(lines)]
+        if not all("://" in line for line in self.said):
+            self.__exit__()
+            raise Missing(f"connegd did not start: {self.said}\n{self.complaint}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(60)
+        self.process.stdout.close()
+        self.complaints.seek(0)
+        self.complaint = self.complaints.read()
+        self.complaints.close()
+
+
 @contextlib.contextmanager
 def served(site, out, *options, **quietly):
     """The URL of `site`, packed into `out` with these options; `quietly` says what becomes of mkroot's messages."""
@@ -35,12 +60,5 @@ def served(site, out, *options, **quietly):
         if not shutil.which(program):
             raise Missing(f"missing: {program}; build it first, or set MKROOT and CONNEGD")
     subprocess.run([MKROOT, "--negotiate", "-q", *options, site, out], check=True, **quietly)
-    server = subprocess.Popen([CONNEGD, "--listen", "127.0.0.1:0", out], stdout=subprocess.PIPE, text=True)
-    try:
-        line = server.stdout.readline()
-        if not line.startswith("listening on "):
-            raise Missing(f"connegd did not start: {line}")
-        yield line.split()[2]
-    finally:
-        server.terminate()
-        server.wait(10)
+    with Running(out) as server:
+        yield server.said[0].split()[2]

@@ -28,7 +28,7 @@ import urllib.request
 from pathlib import Path
 
 from environment import Missing, run
-from served import CONNEGD, MKROOT, Checks
+from served import CONNEGD, MKROOT, Checks, Running
 
 PLACE = Path("/dev/log")
 # The rest of /dev that a server may want.
@@ -65,24 +65,10 @@ def get(url, **fields):
         return error.code
 
 
-class Server:
+class Server(Running):
     def __init__(self, webroot, *options):
-        command = [CONNEGD, "--listen", "127.0.0.1:0", "--access-log", "syslog", "--error-log", "syslog", *options, webroot]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        words = self.process.stdout.readline().split()
-        if len(words) != 3:
-            self.process.wait(20)
-            raise Missing(f"connegd did not start: {self.process.stderr.read()}")
-        self.url = words[2]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(20)
-        self.process.stdout.close()
-        self.process.stderr.close()
+        super().__init__("--access-log", "syslog", "--error-log", "syslog", *options, webroot)
+        self.url = self.said[0].split()[2]
 
 
 def check_all(check, work):
