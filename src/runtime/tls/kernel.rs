@@ -24,7 +24,7 @@ const CLOSED: u8 = 0;
 const CANCELED: u8 = 90;
 
 /// What the kernel can do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Default)]
 pub(super) struct Kernel(Vec<(ProtocolVersion, Cipher)>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +43,20 @@ enum Way {
 
 impl Kernel {
     /// Asks this machine's kernel, by letting it take over connections to itself.
-    pub fn ask() -> Kernel {
+    ///
+    /// # Errors
+    ///
+    /// If it has no TLS, or there is no such connection.
+    pub fn ask() -> io::Result<Kernel> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let connect = || TcpStream::connect(listener.local_addr()?);
+        // Without TLS at all this looks for a module, and so would all that follow.
+        setsockopt(&connect()?, TcpUlp::default(), b"tls")?;
         let versions = [ProtocolVersion::TLSv1_3, ProtocolVersion::TLSv1_2];
         let ciphers = [Cipher::Aes128Gcm, Cipher::Aes256Gcm, Cipher::Chacha20Poly1305];
         let all = versions.iter().flat_map(|&version| ciphers.map(|cipher| (version, cipher)));
-        Kernel(all.filter(|&(version, cipher)| cipher.is_there(version).is_ok()).collect())
+        let works = |&(version, cipher): &(_, Cipher)| set_up(&connect()?, version, &cipher.any_secrets());
+        Ok(Kernel(all.filter(|agreed| works(agreed).is_ok()).collect()))
     }
 
     /// Whether there is anything that it can do.
@@ -80,11 +89,8 @@ impl Cipher {
         })
     }
 
-    /// Whether the kernel has it, both ways.
-    fn is_there(self, version: ProtocolVersion) -> io::Result<()> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        let client = TcpStream::connect(listener.local_addr()?)?;
-        // Nothing is ever sent with these keys.
+    /// Keys that nothing is ever sent with.
+    fn any_secrets(self) -> ExtractedSecrets {
         let secrets = || {
             let (key, iv) = (AeadKey::from([0; 32]), Iv::new([0; 12]));
             match self {
@@ -94,7 +100,7 @@ impl Cipher {
                 Cipher::Chacha20Poly1305 => ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv },
             }
         };
-        set_up(&client, version, &ExtractedSecrets { tx: (0, secrets()), rx: (0, secrets()) })
+        ExtractedSecrets { tx: (0, secrets()), rx: (0, secrets()) }
     }
 }
 
@@ -109,20 +115,17 @@ pub(super) fn take_over(stream: &TcpStream, version: ProtocolVersion, secrets: &
 }
 
 fn set_up(stream: &TcpStream, version: ProtocolVersion, secrets: &ExtractedSecrets) -> io::Result<()> {
-    let unsupported = || io::Error::from(io::ErrorKind::Unsupported);
-    let information = |(number, secrets), way| information(version, number, secrets, way).ok_or_else(unsupported);
-    let ((sent, tx), (received, rx)) = (&secrets.tx, &secrets.rx);
+    let told = |keys, way| information(version, keys, way).ok_or(io::ErrorKind::Unsupported);
     setsockopt(stream, TcpUlp::default(), b"tls")?;
-    setsockopt(stream, TcpTlsTx, &information((*sent, tx), Way::Out)?)?;
-    setsockopt(stream, TcpTlsRx, &information((*received, rx), Way::In)?)?;
+    setsockopt(stream, TcpTlsTx, &told(&secrets.tx, Way::Out)?)?;
+    setsockopt(stream, TcpTlsRx, &told(&secrets.rx, Way::In)?)?;
     Ok(())
 }
 
 /// What the kernel has to know of one direction, in which so many records have gone.
 fn information(
     version: ProtocolVersion,
-    number: u64,
-    secrets: &ConnectionTrafficSecrets,
+    (number, secrets): &(u64, ConnectionTrafficSecrets),
     way: Way,
 ) -> Option<TlsCryptoInfo> {
     let head = |cipher_type| libc::tls_crypto_info { version: version.into(), cipher_type };

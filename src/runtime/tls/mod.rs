@@ -32,10 +32,9 @@ pub struct Tls {
 }
 
 /// What lies between the socket of a connection and HTTP.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) enum Layer {
     /// Nothing.
-    #[default]
     Plain,
     /// TLS by this program; or about to be.
     Session(Box<Session>),
@@ -87,7 +86,7 @@ impl Tls {
         config.ticketer = ticketer;
         // The suites are all good ones: whoever has no hardware for AES prefers another.
         config.ignore_client_order = false;
-        let kernel = if by_kernel { Kernel::ask() } else { Kernel::default() };
+        let kernel = if by_kernel { Kernel::ask().unwrap_or_default() } else { Kernel::default() };
         config.enable_secret_extraction = kernel.is_able();
         Ok(Tls { config: Arc::new(config), certificates, kernel, counts: Counts::default() })
     }
