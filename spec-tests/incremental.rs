@@ -563,6 +563,20 @@ fn disguise(from: &Path, to: &Path) -> std::io::Result<()> {
     File::options().append(true).open(to)?.set_modified(modified)
 }
 
+/// Neither the first link changed nor what stands behind the second one now, which is as long and as old as what stood there.
+#[test]
+fn a_link_may_lead_to_a_link_that_leads_elsewhere_now() {
+    let mut packer = Packer::new(Workshop::with_site(&[]));
+    for (name, content) in [(8, 0), (12, 1), (0, 0)] {
+        Edit::Write(name, content).make(&packer.workshop);
+    }
+    packer.pack(false);
+    for edit in [Edit::Link(0, 12), Edit::Link(12, 8)] {
+        edit.make(&packer.workshop);
+        packer.pack(false);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]

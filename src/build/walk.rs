@@ -14,6 +14,9 @@ use twox_hash::XxHash3_64;
 use super::config;
 use super::pack::{BuildError, Warning};
 
+/// So many links in a row are followed at most, as by the kernel (path_resolution(7)).
+const MOST_LINKS: usize = 40;
+
 /// A regular file of a site.
 #[derive(Clone, Debug)]
 pub struct SourceFile {
@@ -206,7 +209,7 @@ impl Walk<'_> {
         let mut metadata = entry.metadata().map_err(|error| unreadable(&path, error))?;
         let mut linked = Moment::default();
         if metadata.is_symlink() {
-            linked = Fingerprint::from(&metadata).touched();
+            linked = links_touched(&path);
             let Ok(target) = path.metadata() else { return skipped("is a symbolic link to nothing; skipped") };
             if target.is_dir() && self.lies_in(number, Fingerprint::from(&target).identity()) {
                 return skipped("is a symbolic link to a directory it lies in; skipped");
@@ -246,6 +249,23 @@ impl Walk<'_> {
         let above = |&number: &usize| self.directories[number].above;
         std::iter::successors(Some(number), above).any(|number| self.directories[number].identity == identity)
     }
+}
+
+/// When last something happened to a link, or to one of those that it leads to: what stands behind all of them may be old.
+fn links_touched(link: &Path) -> Moment {
+    let mut path = link.to_path_buf();
+    let mut touched = Moment::default();
+    for _ in 0..MOST_LINKS {
+        let Ok(metadata) = path.symlink_metadata() else { break };
+        if !metadata.is_symlink() {
+            break;
+        }
+        touched = touched.max(Fingerprint::from(&metadata).touched());
+        let Ok(target) = path.read_link() else { break };
+        // An absolute one takes the place of all.
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    touched
 }
 
 /// An entry, or what is none of the site's, or is listed itself.
