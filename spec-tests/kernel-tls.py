@@ -39,6 +39,8 @@ CIPHERS = ["tls", "gcm", "ctr", "ghash-generic", "seqiv", "chacha20poly1305", "c
 KEYS = ROOT / "fixtures" / "tls"
 # In seconds.
 PATIENCE = 600
+# Where that kernel can write. Not /tmp: this tree may be there.
+ROOM = "/run"
 # RB_POWER_OFF of reboot(2).
 POWER_OFF = 0x4321FEDC
 SUITES = {
@@ -263,13 +265,13 @@ def check_all(check, work):
 
 def inside():
     """The first process of that kernel: what it prints is all that is left of it."""
-    for kind, place in [("proc", "/proc"), ("sysfs", "/sys"), ("tmpfs", "/tmp"), ("tmpfs", "/run")]:
+    for kind, place in [("proc", "/proc"), ("sysfs", "/sys"), ("tmpfs", ROOM)]:
         subprocess.run(["mount", "-t", kind, kind, place], check=True)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    place = Path("/tmp/modules/lib/modules")
+    place = Path(ROOM, "modules/lib/modules")
     place.parent.mkdir(parents=True)
     place.symlink_to(MODULES)
-    subprocess.run(["modprobe", "-d", "/tmp/modules", "-a", *CIPHERS], check=True)
+    subprocess.run(["modprobe", "-d", f"{ROOM}/modules", "-a", *CIPHERS], check=True)
     check = Checks()
     with tempfile.TemporaryDirectory() as work:
         check_all(check, Path(work))
@@ -292,7 +294,7 @@ def main():
     for program in (MKROOT, CONNEGD, "curl", "openssl", "ip", "modprobe", "mount"):
         if not shutil.which(program):
             raise Missing(f"missing: {program}")
-    variables = [f"PATH={os.environ['PATH']}", "HOME=/tmp", f"MKROOT={Path(MKROOT).resolve()}", f"CONNEGD={Path(CONNEGD).resolve()}"]
+    variables = [f"PATH={os.environ['PATH']}", f"HOME={ROOM}", f"TMPDIR={ROOM}", f"MKROOT={Path(MKROOT).resolve()}", f"CONNEGD={Path(CONNEGD).resolve()}"]
     command = [LINUX, "mem=1G", "quiet", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "con=null", "con0=null,fd:1",
                f"init={sys.executable}", *variables, "--", "-B", Path(__file__).resolve(), "--inside"]
     with tempfile.TemporaryDirectory(prefix="connegd-kernel-") as work:
