@@ -51,11 +51,15 @@ impl Kernel {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let connect = || TcpStream::connect(listener.local_addr()?);
         // Without TLS at all this looks for a module, and so would all that follow.
-        setsockopt(&connect()?, TcpUlp::default(), b"tls")?;
+        prepare(&connect()?)?;
         let versions = [ProtocolVersion::TLSv1_3, ProtocolVersion::TLSv1_2];
         let ciphers = [Cipher::Aes128Gcm, Cipher::Aes256Gcm, Cipher::Chacha20Poly1305];
         let all = versions.iter().flat_map(|&version| ciphers.map(|cipher| (version, cipher)));
-        let works = |&(version, cipher): &(_, Cipher)| set_up(&connect()?, version, &cipher.any_secrets());
+        let works = |&(version, cipher): &(_, Cipher)| {
+            let stream = connect()?;
+            prepare(&stream)?;
+            set_up(&stream, version, &cipher.any_secrets())
+        };
         Ok(Kernel(all.filter(|agreed| works(agreed).is_ok()).collect()))
     }
 
@@ -104,7 +108,17 @@ impl Cipher {
     }
 }
 
-/// Lets the kernel take over, with these keys. If it does not after all, the connection is of no use any more, and is closed.
+/// Gets a connection ready to be taken over. Until it is, nothing changes.
+///
+/// # Errors
+///
+/// If there is no TLS, or the client has closed its side: the kernel wants connections that are whole.
+pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
+    Ok(setsockopt(stream, TcpUlp::default(), b"tls")?)
+}
+
+/// Lets the kernel take over what was [prepared](prepare), with these keys. If it does not after all, the connection is of no
+/// use any more, and is closed.
 ///
 /// # Errors
 ///
@@ -116,7 +130,6 @@ pub(super) fn take_over(stream: &TcpStream, version: ProtocolVersion, secrets: &
 
 fn set_up(stream: &TcpStream, version: ProtocolVersion, secrets: &ExtractedSecrets) -> io::Result<()> {
     let told = |keys, way| information(version, keys, way).ok_or(io::ErrorKind::Unsupported);
-    setsockopt(stream, TcpUlp::default(), b"tls")?;
     setsockopt(stream, TcpTlsTx, &told(&secrets.tx, Way::Out)?)?;
     setsockopt(stream, TcpTlsRx, &told(&secrets.rx, Way::In)?)?;
     Ok(())

@@ -148,7 +148,7 @@ impl Layer {
     /// If it could not after all; the connection is closed then.
     pub fn hand_over(&mut self, stream: &TcpStream) -> io::Result<()> {
         *self = match std::mem::replace(self, Layer::Kernel) {
-            Layer::Session(session) if session.can_be_handed_over() => {
+            Layer::Session(session) if session.can_be_handed_over() && kernel::prepare(stream).is_ok() => {
                 session.hand_over(stream)?;
                 Layer::Kernel
             }
